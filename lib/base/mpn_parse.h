@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/**
+ * @file
+ * Bounded parsing of what people type. Every function takes the whole string or nothing and
+ * returns 0 or -EINVAL (not of this form) or -ERANGE (outside the bounds). *out is written on
+ * success only.
+ */
+
+#ifndef MPN_PARSE_H
+#define MPN_PARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mpn_err.h"
+
+/** Decimal or 0x hexadecimal, within [min, max]. */
+int mpn_parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out) MPN_MUST_CHECK;
+
+/** Bytes with an optional suffix k, M, G, T (powers of 1024; either case; "KiB" and "KB" as k). */
+int mpn_parse_size(const char *s, uint64_t min, uint64_t max, uint64_t *out) MPN_MUST_CHECK;
+
+/** A time with a suffix ns, us, ms, s, m; no suffix: seconds. Fractions allowed ("1.5s"). In ns. */
+int mpn_parse_time_ns(const char *s, uint64_t min, uint64_t max, uint64_t *out) MPN_MUST_CHECK;
+
+/** on|off, yes|no, true|false, 1|0. */
+int mpn_parse_bool(const char *s, bool *out) MPN_MUST_CHECK;
+
+/** Six bytes as "aa:bb:cc:dd:ee:ff". */
+int mpn_parse_mac(const char *s, uint8_t out[6]) MPN_MUST_CHECK;
+
+/** Index of s in names (NULL-terminated array), or -EINVAL. */
+int mpn_parse_choice(const char *s, const char *const *names) MPN_MUST_CHECK;
+
+/**
+ * Copy s to dst with its terminating zero.
+ * @return 0, or -ENAMETOOLONG with dst an empty string.
+ */
+int mpn_copy_str(char *dst, size_t size, const char *s) MPN_MUST_CHECK;
+
+/**
+ * Take the next "key=value" or bare "value" (key empty) of a comma-separated list.
+ * *cursor starts at the list and moves; returns 1 for an item, 0 at the end, -ENAMETOOLONG.
+ */
+int mpn_parse_kv(const char **cursor, char *key, size_t key_size, char *value, size_t value_size)
+	MPN_MUST_CHECK;
+
+/** "1.5 GiB", "4 KiB", "17 B" into buf. @return buf */
+char *mpn_format_size(char *buf, size_t size, uint64_t bytes);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/**
+ * @file
+ * EBD, the Ethernet Block Device: the client library.
+ *
+ * A client is one end of a link. It discovers targets and opens queues; a queue is one session to one
+ * volume. Requests are prepared in the caller's memory, submitted in bursts, and completed inside
+ * ebd_poll(). Everything of one client belongs to one thread.
+ *
+ *	struct ebd_client *c = ebd_client_create(&(struct ebd_client_conf){.link = "virtio:ebd0.sock"});
+ *	struct ebd_queue *q = ebd_queue_open(c, &(struct ebd_queue_conf){.volume = "disk0"});
+ *	ssize_t n = ebd_pread(q, buf, 4096, 0);
+ *
+ * The contract of a request, the same for every operation:
+ *  - taken by ebd_submit_burst(): its callback runs exactly once, on this thread, only inside
+ *    ebd_poll() (or a synchronous call, or ebd_queue_close()), never inside submit;
+ *  - not taken: the callback never runs;
+ *  - the io, its iovec array and its buffers stay valid and untouched until the callback;
+ *  - the callback may submit again, the same io too;
+ *  - writes of one queue that overlap take effect in the order of submission; other requests in
+ *    flight have no order.
+ */
+
+#ifndef EBD_H
+#define EBD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EBD_NAME_LEN 64  /**< volume name with its terminating zero */
+#define EBD_IOV_MAX 16   /**< pieces of memory in one request */
+#define EBD_DEPTH_MAX 256
+
+struct ebd_client;
+struct ebd_queue;
+struct ebd_io;
+
+/** Version of the library, "0.1.0". */
+const char *ebd_version(void);
+
+/* ---- Client ---- */
+
+/** What a thread does when nothing arrives. */
+enum ebd_idle {
+	EBD_IDLE_AUTO,  /**< SPIN, or YIELD when the process has one core */
+	EBD_IDLE_SPIN,  /**< lowest latency, a whole core */
+	EBD_IDLE_YIELD, /**< give the core to others that want it */
+	EBD_IDLE_SLEEP, /**< sleep in steps of 50 us after 1 ms of nothing */
+};
+
+struct ebd_client_conf {
+	const char *link;       /**< "virtio:PATH", "memif:PATH", "tap:NAME", ...; see ebd_link_help() */
+	const char *eal;        /**< raw EAL flags, or NULL */
+	bool no_huge;           /**< do not use hugepages */
+	uint16_t mtu;           /**< bytes, 0: the largest of 9000, 1500 the link takes */
+	uint8_t client_uuid[16];/**< identity; all zero: random. A second client with the same UUID fences
+				     the first */
+	enum ebd_idle idle;     /**< for the synchronous calls */
+	uint64_t connect_timeout_ms; /**< for ebd_queue_open() and ebd_discover(), 0: 5000 */
+	int lcore;              /**< core to run on when the library starts the EAL; 0: leave as is, N: N-1 */
+};
+
+/**
+ * Bring up the link. Starts the EAL when the program has not. One link, one thread.
+ * @return NULL with errno EINVAL (link, MTU), ENODEV, EACCES, ENOMEM, ETIMEDOUT; ebd_last_error()
+ *   says it in a sentence
+ */
+struct ebd_client *ebd_client_create(const struct ebd_client_conf *conf);
+/** Close all queues and the link. NULL is allowed. */
+void ebd_client_destroy(struct ebd_client *c);
+
+/** The last error of the control path on this thread as one line, "" when there was none. */
+const char *ebd_last_error(void);
+
+/** Print the kinds of links, one a line. */
+void ebd_link_help(FILE *f);
+
+/** One volume somebody offers. */
+struct ebd_advert {
+	char name[EBD_NAME_LEN];
+	uint64_t size;          /**< bytes */
+	uint32_t block_size;    /**< bytes */
+	bool read_only;
+	uint8_t target_mac[6];
+	uint8_t target_uuid[16];
+};
+
+/**
+ * Ask who is there and collect the answers.
+ * @param adverts  room for max
+ * @param timeout_ms  0: the client's connect_timeout_ms; returns early, 200 ms after the last answer
+ * @return number of volumes found (may exceed max), or -errno: -ETIMEDOUT when nobody answered
+ */
+int ebd_discover(struct ebd_client *c, struct ebd_advert *adverts, unsigned max, uint32_t timeout_ms);
+
+/* ---- Queues ---- */
+
+struct ebd_queue_conf {
+	const char *volume;
+	uint8_t target_mac[6];  /**< all zero: whoever has the volume */
+	uint16_t depth;         /**< requests in flight at the target, 0: 32, at most EBD_DEPTH_MAX */
+	uint32_t max_queued;    /**< requests the queue takes, 0: 1024 */
+	/** Fail requests when the target has been gone for so long; 0: 30 s; EBD_FOREVER: never. */
+	uint64_t fail_after_ms;
+	/** 1: checksums on, 0: as the link needs, -1: off. */
+	int crc;
+};
+#define EBD_FOREVER UINT64_MAX
+
+/**
+ * Open a session and wait until it is open.
+ * @return NULL with errno ENOENT (no such volume), ETIMEDOUT (nobody answered), EBUSY, EINVAL, ENOMEM
+ */
+struct ebd_queue *ebd_queue_open(struct ebd_client *c, const struct ebd_queue_conf *conf);
+/** Requests still in flight end with -ECANCELED, their callbacks run. NULL is allowed. */
+void ebd_queue_close(struct ebd_queue *q);
+
+/** What the volume is like. */
+struct ebd_info {
+	char name[EBD_NAME_LEN];
+	uint8_t uuid[16];
+	uint64_t size;          /**< bytes */
+	uint32_t block_size;    /**< offsets and lengths are multiples of it */
+	uint32_t phys_block;    /**< best write size, bytes */
+	uint32_t discard_gran;  /**< bytes */
+	uint32_t max_transfer;  /**< bytes moved by one command; larger requests are split */
+	uint32_t payload_unit;  /**< bytes of payload in a frame */
+	uint32_t depth;         /**< commands in flight at most */
+	bool read_only;
+	bool can_flush;         /**< answered writes may be volatile until ebd_prep_flush() */
+	bool can_fua;
+	bool can_discard;
+	bool can_write_zeroes;
+	bool rotational;
+	bool crc;               /**< frames of this session carry checksums */
+	uint8_t target_mac[6];
+};
+void ebd_queue_info(const struct ebd_queue *q, struct ebd_info *info);
+
+/* ---- Requests ---- */
+
+/** Runs once per request: status is 0 or -errno. */
+typedef void (*ebd_cb)(struct ebd_io *io, int status, void *arg);
+
+/** One request, in the caller's memory. Fixed size; embed it in a request of your own. */
+struct ebd_io {
+	uint64_t opaque[80];
+};
+
+enum ebd_flag {
+	EBD_FUA = 0x1,    /**< durable at completion */
+	EBD_NOHOLE = 0x2, /**< write_zeroes: keep the blocks allocated */
+	EBD_FAST = 0x4,   /**< write_zeroes: fail with -EOPNOTSUPP rather than be slow */
+};
+
+/**
+ * Prepare a request. off and the sum of the lengths are multiples of the block size. Nothing is checked
+ * before submit. iov must stay valid until the callback.
+ */
+void ebd_prep_readv(struct ebd_io *io, const struct iovec *iov, int iovcnt, uint64_t off);
+void ebd_prep_writev(struct ebd_io *io, const struct iovec *iov, int iovcnt, uint64_t off, unsigned flags);
+/** The same for one piece of memory; no iovec has to stay valid. */
+void ebd_prep_read(struct ebd_io *io, void *buf, size_t len, uint64_t off);
+void ebd_prep_write(struct ebd_io *io, const void *buf, size_t len, uint64_t off, unsigned flags);
+/** Every write answered before this request is submitted is durable when it completes. */
+void ebd_prep_flush(struct ebd_io *io);
+void ebd_prep_discard(struct ebd_io *io, uint64_t off, uint64_t len);
+void ebd_prep_write_zeroes(struct ebd_io *io, uint64_t off, uint64_t len, unsigned flags);
+/** Set the callback and its argument; after prep, before submit. */
+void ebd_io_set_callback(struct ebd_io *io, ebd_cb cb, void *arg);
+
+/**
+ * Submit ios in order.
+ * @return how many were taken. Fewer than n: errno says why ios[returned] was not: EAGAIN (full: poll,
+ *   then try again), EINVAL (range, alignment, flags, iovcnt), EROFS, EOPNOTSUPP, ENODEV
+ */
+unsigned ebd_submit_burst(struct ebd_queue *q, struct ebd_io **ios, unsigned n);
+
+/**
+ * One round of the client's link, and the callbacks of completed requests of all its queues. Never
+ * blocks. Completions carry 0 or -ETIMEDOUT, -ESTALE (fenced), -EIO, -ENOSPC, -EROFS, -EILSEQ
+ * (integrity), -ECANCELED, -EOPNOTSUPP.
+ * @param max  callbacks of this queue wanted in this round, a hint; 0: no limit
+ * @return callbacks of this queue that ran, or -ENODEV when the queue is dead
+ */
+int ebd_poll(struct ebd_queue *q, unsigned max);
+
+/** Requests taken and not completed. */
+unsigned ebd_in_flight(const struct ebd_queue *q);
+
+/** Call between rounds that found nothing: spins, yields or sleeps as the client's conf says. */
+void ebd_client_idle(struct ebd_client *c, unsigned work);
+
+/* ---- Synchronous twins ---- */
+
+/** @return bytes moved (all of them), or -errno as in submit and completion */
+ssize_t ebd_pread(struct ebd_queue *q, void *buf, size_t len, uint64_t off);
+ssize_t ebd_pwrite(struct ebd_queue *q, const void *buf, size_t len, uint64_t off, unsigned flags);
+/** @return 0 or -errno */
+int ebd_flush(struct ebd_queue *q);
+int ebd_discard(struct ebd_queue *q, uint64_t off, uint64_t len);
+int ebd_write_zeroes(struct ebd_queue *q, uint64_t off, uint64_t len, unsigned flags);
+
+/* ---- Memory ---- */
+
+/**
+ * Memory that is sent and received without an extra copy where the link allows: from the EAL heap, on
+ * the NUMA node of the link, 4096-byte aligned. Any other memory works too, with a counted copy.
+ * @return NULL with errno ENOMEM
+ */
+void *ebd_arena_alloc(struct ebd_client *c, size_t bytes);
+void ebd_arena_free(void *mem);
+
+/* ---- Counters ---- */
+
+struct ebd_stats {
+	uint64_t reads, writes, others;      /**< requests completed */
+	uint64_t read_bytes, write_bytes;    /**< of completed requests */
+	uint64_t errors;                     /**< requests completed with an error */
+	uint64_t tx_frames, rx_frames;       /**< of the session */
+	uint64_t retransmits;
+	uint64_t drops;                      /**< received frames that failed a check */
+	uint64_t reconnects;
+	uint64_t payload_bytes;              /**< bytes of payload on the wire */
+	uint64_t copied_bytes;               /**< bytes moved by this library's code */
+	uint64_t in_place_bytes;
+	uint64_t loaned_bytes;
+	uint64_t srtt_ns;
+};
+void ebd_queue_stats(const struct ebd_queue *q, struct ebd_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/**
+ * @file
+ * EBD, the Ethernet Block Device: the server library. `ebd serve` is one user of it. A server belongs
+ * to one thread, which calls ebd_server_poll() in its own loop.
+ */
+
+#ifndef EBD_SERVER_H
+#define EBD_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ebd_server;
+struct mpn_out;
+
+struct ebd_server_conf {
+	const char *eal;        /**< raw EAL flags, or NULL */
+	bool no_huge;           /**< do not use hugepages */
+	uint16_t mtu;           /**< bytes, 0: the largest of 9000, 1500 the link takes */
+	uint16_t max_sessions;  /**< 0: 64 */
+	uint16_t max_depth;     /**< commands in flight per session, 0: 128 */
+	uint32_t lease_ms;      /**< silent sessions are collected after it, 0: 30000 */
+	uint32_t mem_mib;       /**< memory for the EAL beyond what volumes need, 0: 256 */
+	int lcore;              /**< as in struct ebd_client_conf */
+	const char *first_link; /**< link the EAL is started for; NULL: the first ebd_server_link_add() */
+};
+
+/** @return NULL with errno EINVAL, ENOMEM; ebd_last_error() of ebd.h says it in a sentence */
+struct ebd_server *ebd_server_create(const struct ebd_server_conf *conf);
+/** Drain, end all sessions, close links and volumes. NULL is allowed. */
+void ebd_server_destroy(struct ebd_server *s);
+
+/** Serve on a link, too. 0 or -errno (EINVAL, ENODEV, EACCES, ENOSPC, ENOMEM). */
+int ebd_server_link_add(struct ebd_server *s, const char *link);
+/**
+ * Export a volume. spec as in "file:disk.img", "mem:1G", "delay:read=5ms:mem:64M".
+ * @return 0; -EEXIST (name), -EINVAL (name, spec), -ENOSPC, or what opening the volume gave
+ */
+int ebd_export_add(struct ebd_server *s, const char *name, const char *spec);
+/** Print the kinds of volumes and filters, one a line. */
+void ebd_volume_help(FILE *f);
+
+/** One round of everything. Never blocks. @return amount of work found, 0: idle */
+unsigned ebd_server_poll(struct ebd_server *s);
+/** Stop taking commands; poll on until ebd_server_quiet(). */
+void ebd_server_drain(struct ebd_server *s);
+bool ebd_server_quiet(const struct ebd_server *s);
+
+struct ebd_server_stats {
+	uint64_t sessions;      /**< open now */
+	uint64_t commands;      /**< completed */
+	uint64_t read_bytes, write_bytes;
+	uint64_t errors;
+	uint64_t rx_frames, tx_frames;
+	uint64_t retransmits;
+	uint64_t drops;
+	uint64_t copied_bytes;
+	uint64_t buffers, buffers_max; /**< staging bytes in use now and at most so far */
+};
+void ebd_server_get_stats(const struct ebd_server *s, struct ebd_server_stats *stats);
+/** Print sessions or volumes as an array into an open object of o (mpn_out.h). */
+void ebd_server_print_sessions(const struct ebd_server *s, struct mpn_out *o);
+void ebd_server_print_volumes(const struct ebd_server *s, struct mpn_out *o);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/**
+ * @file
+ * The multi-personality NIC: one Ethernet port, several personalities, each with an RX and a TX flow.
+ * (Multi-Personality Network Interfaces, 2.2.) One NIC is polled by one thread.
+ *
+ *   port -> rx burst -> classify by ethertype -> RX flow -> personality
+ *   port <- tx burst <- scheduler (fifo)      <- TX flow <-
+ */
+
+#ifndef MPN_NIC_H
+#define MPN_NIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mpn_err.h"
+#include "mpn_out.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rte_mbuf;
+struct rte_mempool;
+
+struct mpn_nic;
+struct mpn_personality;
+
+#define MPN_ABI_VERSION 1
+#define MPN_NAME_LEN 64
+#define MPN_MAX_PERSONALITIES 8
+#define MPN_BURST 32
+
+/* ---- Starting DPDK ---- */
+
+/** How to start the EAL when the program has not done so itself. */
+struct mpn_eal_conf {
+	const char *prog;     /**< argv[0] for messages */
+	const char *link;     /**< the link that will be opened: tells what the EAL must have */
+	const char *extra;    /**< raw EAL flags, separated by blanks, or NULL */
+	uint32_t mem_mib;     /**< memory wanted; 0: 256 */
+	int lcore;            /**< core the calling thread is to run on, -1: leave it alone */
+	bool no_huge;         /**< do not use hugepages even when there are some */
+};
+
+/**
+ * Start the EAL unless it runs already. Uses hugepages when enough are free and accessible, else
+ * ordinary memory; needs no root for the links that need none.
+ * @return 0; -ENOMEM, -EACCES, -EINVAL, ... with one line logged
+ */
+int mpn_eal_start(const struct mpn_eal_conf *conf) MPN_MUST_CHECK;
+/** End the EAL if mpn_eal_start() started it: removes its files. */
+void mpn_eal_stop(void);
+/** True when the EAL runs with hugepages. */
+bool mpn_eal_has_hugepages(void);
+/** Monotonic time in ns from the TSC: no system call. */
+uint64_t mpn_now_ns(void);
+
+/* ---- Links ---- */
+
+/** One kind of link users can name: `KIND:ARG[,key=value...]`. */
+struct mpn_link_kind {
+	const char *name;     /**< "vhost" */
+	const char *synopsis; /**< "vhost:PATH[,queues=N]" */
+	const char *help;
+	bool needs_root;
+	bool point_to_point;  /**< serves one peer; carries no other traffic; cannot corrupt */
+};
+
+/** The n-th kind of link, NULL at the end. */
+const struct mpn_link_kind *mpn_link_kind(unsigned n);
+/** The kind a link string names, NULL with errno EINVAL. */
+const struct mpn_link_kind *mpn_link_kind_of(const char *link);
+
+/* ---- The NIC ---- */
+
+enum mpn_idle { MPN_IDLE_SPIN, MPN_IDLE_YIELD, MPN_IDLE_SLEEP };
+
+struct mpn_nic_conf {
+	const char *name;    /**< unique in the process; NULL: "nicN" */
+	const char *link;    /**< "vhost:/tmp/x.sock", see mpn_link_kind() */
+	bool server;         /**< which side of a link that has two: the one that serves */
+	uint16_t mtu;        /**< bytes, from byte 14 of the frame; 0: the largest of 9000, 1500 the link takes */
+	uint16_t nb_rxd;     /**< RX descriptors, 0: 1024 where the link takes them */
+	uint16_t nb_txd;     /**< TX descriptors, 0: 256 */
+	uint32_t flow_len;   /**< frames an RX or TX flow holds, power of two; 0: 1024 */
+	uint32_t tx_cap;     /**< unsent descriptors at most; 0: 64 */
+};
+
+/** What happened to the NIC as a whole. */
+enum mpn_nic_event { MPN_NIC_LINK_UP, MPN_NIC_LINK_DOWN, MPN_NIC_REMOVED, MPN_NIC_NO_MBUFS, MPN_NIC_TX_STUCK };
+typedef void (*mpn_nic_event_cb)(struct mpn_nic *nic, enum mpn_nic_event ev, void *arg);
+
+/** What the port can do, and what was chosen. */
+struct mpn_nic_info {
+	char name[MPN_NAME_LEN];
+	char link[256];
+	char driver[32];
+	uint16_t port_id;
+	uint16_t mtu;
+	uint16_t nb_rxd;
+	uint16_t nb_txd;
+	int socket_id;        /**< NUMA node of port and memory, never negative */
+	uint8_t mac[6];
+	bool multi_segs;      /**< a frame may be sent in several segments */
+	bool link_up;
+	bool point_to_point;
+	bool may_corrupt;     /**< frames leave memory: checksums pay */
+	uint32_t max_frame;   /**< bytes of the largest frame, mtu + 14 */
+};
+
+/** Counters of the NIC: {name, text}. Per-personality ones are in the flow's. */
+#define MPN_NIC_COUNTER_LIST(X)                                                                    \
+	X(rx_frames, "frames received")                                                            \
+	X(rx_bytes, "bytes received")                                                              \
+	X(tx_frames, "frames handed to the port")                                                  \
+	X(tx_bytes, "bytes handed to the port")                                                    \
+	X(rx_unclaimed, "dropped: no personality has the frame type")                              \
+	X(rx_stopped, "dropped: the personality is not started")                                   \
+	X(rx_runt, "dropped: shorter than an Ethernet header")                                     \
+	X(rx_not_ours, "dropped: for another station")                                             \
+	X(rx_flow_full, "dropped: the personality's flow is above its watermark")                  \
+	X(tx_busy, "the port took fewer frames than offered (kept, not lost)")                     \
+	X(polls, "rounds of the poll loop")                                                        \
+	X(idle_polls, "rounds that found nothing")
+
+struct mpn_nic_stats {
+#define X(name, text) uint64_t name;
+	MPN_NIC_COUNTER_LIST(X)
+#undef X
+};
+
+/**
+ * Bring up the port behind a link, with every quirk of its driver handled. The NIC has no personality
+ * yet and drops everything.
+ * @return the NIC; NULL with errno EINVAL (link, MTU), ENODEV, EEXIST (name), EACCES, ENOMEM,
+ *   ETIMEDOUT, after one logged line that says what and why
+ */
+struct mpn_nic *mpn_nic_create(const struct mpn_nic_conf *conf);
+/** Stop and unload all personalities, close the port, free the NIC. NULL is allowed. */
+void mpn_nic_destroy(struct mpn_nic *nic);
+
+/** Start and stop the port; personalities keep their state. 0 or -errno. */
+int mpn_nic_start(struct mpn_nic *nic) MPN_MUST_CHECK;
+void mpn_nic_stop(struct mpn_nic *nic);
+
+/**
+ * One round, run to completion: receive, classify, run the personalities, transmit. No system call
+ * when there is nothing to do, except what the driver's receive needs.
+ * @return amount of work found; 0: idle
+ */
+unsigned mpn_nic_poll(struct mpn_nic *nic);
+
+/**
+ * What a thread does between polls. Call it with the work the last round of all its NICs found:
+ * spins, yields, or sleeps in steps of at most 50 us according to the policy.
+ */
+struct mpn_idler {
+	enum mpn_idle policy;
+	uint32_t empty;       /**< empty rounds in a row */
+	uint64_t idle_since_ns;
+};
+void mpn_idler_init(struct mpn_idler *idler, enum mpn_idle policy);
+void mpn_idler_round(struct mpn_idler *idler, unsigned work);
+/** YIELD when there are fewer cores than pollers, else SPIN: a good default. */
+enum mpn_idle mpn_idle_default(unsigned nb_pollers);
+
+void mpn_nic_get_info(struct mpn_nic *nic, struct mpn_nic_info *info);
+const struct mpn_nic_stats *mpn_nic_get_stats(const struct mpn_nic *nic);
+void mpn_nic_clear_stats(struct mpn_nic *nic);
+void mpn_nic_set_event_cb(struct mpn_nic *nic, mpn_nic_event_cb cb, void *arg);
+/** The n-th NIC of the process, NULL at the end. */
+struct mpn_nic *mpn_nic_get(unsigned n);
+
+/* ---- Personalities of a NIC: the report, 2.2.2 ---- */
+
+enum mpn_pers_state { MPN_PERS_DEFINED, MPN_PERS_LOADED, MPN_PERS_STARTED, MPN_PERS_STOPPING, MPN_PERS_STATES };
+
+/**
+ * Life cycle: define -> load -> start <-> stop -> unload -> undefine. A step that the table of
+ * transitions does not allow gives -EPERM and changes nothing. define: -ENOENT (no such kind),
+ * -EEXIST. load: -EADDRINUSE when a frame type is taken by another loaded personality; what its load
+ * function gives. stop drains: it polls the NIC until the personality is quiet, at most 5 s
+ * (-ETIMEDOUT: it is stopped all the same and its requests have failed).
+ * args is passed to the personality's load function.
+ */
+int mpn_personality_define(struct mpn_nic *nic, const char *kind, const char *name,
+	struct mpn_personality **p) MPN_MUST_CHECK;
+int mpn_personality_load(struct mpn_personality *p, const void *args) MPN_MUST_CHECK;
+int mpn_personality_start(struct mpn_personality *p) MPN_MUST_CHECK;
+int mpn_personality_stop(struct mpn_personality *p);
+int mpn_personality_unload(struct mpn_personality *p);
+int mpn_personality_undefine(struct mpn_personality *p);
+
+struct mpn_personality *mpn_personality_find(struct mpn_nic *nic, const char *name);
+/** The n-th personality of the NIC, NULL at the end. */
+struct mpn_personality *mpn_personality_get(struct mpn_nic *nic, unsigned n);
+enum mpn_pers_state mpn_personality_state(const struct mpn_personality *p);
+const char *mpn_pers_state_name(enum mpn_pers_state s);
+
+/** Counters of a flow: {name, text}. */
+#define MPN_FLOW_COUNTER_LIST(X)                                                                   \
+	X(rx_frames, "frames handed to the personality")                                           \
+	X(rx_bytes, "bytes handed to the personality")                                             \
+	X(rx_dropped, "frames dropped: flow full or personality stopped")                          \
+	X(tx_frames, "frames taken from the personality")                                          \
+	X(tx_bytes, "bytes taken from the personality")                                            \
+	X(tx_full, "frames refused: TX flow full (back pressure)")                                 \
+	X(cycles, "TSC cycles spent in the personality")
+
+struct mpn_flow_stats {
+#define X(name, text) uint64_t name;
+	MPN_FLOW_COUNTER_LIST(X)
+#undef X
+};
+
+/** A personality as `show personality` and `show flow` print it. */
+struct mpn_personality_info {
+	char name[MPN_NAME_LEN];
+	char kind[MPN_NAME_LEN];
+	enum mpn_pers_state state;
+	uint16_t ethertypes[4];
+	unsigned nb_ethertypes;
+	uint32_t rx_len;      /**< frames waiting now */
+	uint32_t tx_len;
+	uint32_t flow_size;
+	struct mpn_flow_stats stats;
+};
+void mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality_info *info);
+/** Let the personality print its own counters into an open object. */
+void mpn_personality_print(struct mpn_personality *p, struct mpn_out *o);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

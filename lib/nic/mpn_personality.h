@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/**
+ * @file
+ * What a personality is, for those who write one. All functions run on the NIC's thread. One indirect
+ * call per burst, never per frame.
+ */
+
+#ifndef MPN_PERSONALITY_H
+#define MPN_PERSONALITY_H
+
+#include "mpn_nic.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The report, 2.1. */
+enum mpn_pers_kind { MPN_PERS_UNSOLICITED, MPN_PERS_SOLICITED, MPN_PERS_EMULATION };
+
+struct mpn_personality_ops {
+	uint32_t abi;             /**< MPN_ABI_VERSION */
+	const char *name;         /**< name of the kind, e.g. "storage" */
+	enum mpn_pers_kind kind;
+	const uint16_t *ethertypes; /**< default frame types, at most 4; load may change them */
+	unsigned nb_ethertypes;
+	size_t priv_size;         /**< zeroed memory at mpn_personality_priv() from load to unload */
+
+	/** Get ready; may call mpn_personality_set_ethertypes(). 0 or -errno; on failure leave nothing. */
+	int (*load)(struct mpn_personality *p, const void *args);
+	void (*unload)(struct mpn_personality *p);
+	int (*start)(struct mpn_personality *p);
+	/** Stop taking work; poll() goes on until quiet() says so. */
+	void (*stop)(struct mpn_personality *p);
+	/** True when everything that was accepted is completed or failed. NULL: always quiet. */
+	bool (*quiet)(struct mpn_personality *p);
+	/** Frames of the personality arrived; the callee owns and frees them. 1 <= n <= MPN_BURST. */
+	void (*rx_burst)(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns);
+	/** Once per round: timers, and frames to send by mpn_flow_tx(). @return work done, 0: idle */
+	unsigned (*poll)(struct mpn_personality *p, uint64_t now_ns);
+	/** An adapter-wide event; may be NULL. */
+	void (*event)(struct mpn_personality *p, enum mpn_nic_event ev);
+	/** An error that belongs to this personality (the report, 2.2.4): -errno and its cause; may be NULL. */
+	void (*error)(struct mpn_personality *p, int err, const char *cause);
+	/** Print own counters into the open object; may be NULL. */
+	void (*print)(struct mpn_personality *p, struct mpn_out *o);
+};
+
+/** Make a kind known; ops must live for ever. -EINVAL (ABI version, no name), -EEXIST. */
+int mpn_personality_register(const struct mpn_personality_ops *ops);
+
+/** Register at program start. */
+#define MPN_PERSONALITY_REGISTER(ops)                                                              \
+	__attribute__((constructor)) static void ops##_register(void)                             \
+	{                                                                                          \
+		(void)mpn_personality_register(&ops);                                             \
+	}
+
+void *mpn_personality_priv(struct mpn_personality *p);
+struct mpn_nic *mpn_personality_nic(struct mpn_personality *p);
+/** Only from load. -EINVAL: more than 4, or below 0x600. */
+int mpn_personality_set_ethertypes(struct mpn_personality *p, const uint16_t *types, unsigned n);
+
+/** Frames the TX flow takes now. */
+unsigned mpn_flow_tx_room(struct mpn_personality *p);
+/**
+ * Hand frames to the TX flow; the flow owns those it took. Frames must start with a complete Ethernet
+ * header. @return how many were taken, the first ones
+ */
+unsigned mpn_flow_tx(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

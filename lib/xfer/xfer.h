@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/**
+ * @file
+ * The solicited-transfer protocol of EBD version 1 as two state machines, the initiator (one session
+ * to one volume) and the target (all sessions of a server). They take frames, submissions and the
+ * time, and give frames and completions. There is no DPDK, no clock, no malloc, no log and no I/O in
+ * here, and neither ever touches the user's data: a frame to be sent names the piece of a command it
+ * carries, and a frame that arrived is handed to place() only after every check has passed.
+ *
+ * The caller gives the memory (xfer_*_size()), passes now_ns (any monotonic clock), hands in received
+ * frames, pulls frames to be sent for as long as its link has room, and calls tick() when
+ * deadline() has come. An engine belongs to one thread.
+ */
+
+#ifndef XFER_H
+#define XFER_H
+
+#include "mpn_list.h"
+#include "wire_ebd.h"
+
+#define XFER_NSEC_PER_SEC 1000000000ull
+#define XFER_NO_DEADLINE UINT64_MAX
+#define XFER_MAX_DEPTH 256 /**< commands in flight per session */
+#define XFER_MAX_PORTS 8   /**< links a target serves */
+
+/** Bytes an engine may write to xfer_tx.hdr: a header and a DISC or CTRL payload. */
+#define XFER_TX_ROOM (WIRE_EBD_HDR_LEN + WIRE_EBD_MAX_CTRL)
+
+/** A frame as received. */
+struct xfer_rx {
+	const void *hdr;     /**< at least min(len, 64) bytes, any alignment */
+	const void *payload; /**< len - 64 contiguous bytes; unused when len <= 64 */
+	uint32_t len;        /**< bytes of the whole frame */
+};
+
+struct xfer_cmd;
+struct xfer_io;
+
+/** A frame to be sent: [hdr, hdr_len) and then data_len bytes by reference. */
+struct xfer_tx {
+	void *hdr;         /**< in: XFER_TX_ROOM writable bytes */
+	uint32_t hdr_len;  /**< 64, or more when a control payload follows the header in place */
+	uint32_t data_len; /**< bytes of the payload that are not in hdr */
+	uint32_t data_off; /**< where they start in the command's data */
+	union {
+		struct xfer_cmd *cmd; /**< initiator; NULL: data_len bytes of zeroes */
+		struct xfer_io *io;   /**< target; NULL: data_len bytes of zeroes */
+	};
+	bool seal; /**< the caller must call xfer_tx_seal() */
+	bool retx; /**< sent before: may outlive the command, so send a copy of the data */
+};
+
+/** One piece of the payload, for xfer_tx_seal(). */
+struct xfer_seg {
+	const void *base;
+	uint32_t len;
+};
+
+/** Compute the checksum of a pulled frame over its header and payload, and store it. */
+void xfer_tx_seal(struct xfer_tx *tx, const struct xfer_seg *segs, unsigned nb_segs);
+
+/** Counters both ends have: {name, text}. */
+#define XFER_COUNTER_LIST(X)                                                                       \
+	X(rx_frames, "frames received and accepted")                                               \
+	X(rx_bytes, "payload bytes placed")                                                        \
+	X(tx_frames, "frames sent")                                                                \
+	X(tx_bytes, "payload bytes sent")                                                          \
+	X(retransmits, "frames sent again")                                                        \
+	X(naks, "NAK frames sent")                                                                 \
+	X(probes, "PROBE frames sent or answered")                                                 \
+	X(duplicates, "commands received again (target), tail probes sent (initiator)")            \
+	X(timeouts, "retransmission timers that ran out")                                          \
+	X(commands, "commands started")                                                            \
+	X(completions, "commands ended")                                                           \
+	X(errors, "commands ended with an error")                                                  \
+	X(sessions, "sessions opened")                                                             \
+	X(fenced, "sessions ended by a newer one of the same client")                              \
+	X(collected, "sessions ended because their lease ran out")
+
+struct xfer_stats {
+#define X(name, text) uint64_t name;
+	XFER_COUNTER_LIST(X)
+#undef X
+	uint64_t drops[WIRE_DROP_COUNT]; /**< frames dropped, by cause */
+};
+
+/* ------------------------------------------------------------------------------------------------
+ * Initiator
+ */
+
+/** Where a session stands. */
+enum xfer_ini_state {
+	XFER_INI_IDLE,      /**< not opened, or closed */
+	XFER_INI_DISCOVER,  /**< asking who has the volume */
+	XFER_INI_PROBE,     /**< finding the largest payload unit the path carries */
+	XFER_INI_OPEN,      /**< OPEN sent */
+	XFER_INI_PROOF,     /**< challenge answered */
+	XFER_INI_LIVE,      /**< commands flow */
+	XFER_INI_CLOSING,   /**< CLOSE sent */
+	XFER_INI_STATES
+};
+
+const char *xfer_ini_state_name(enum xfer_ini_state s);
+
+/** What the event callback reports. */
+enum xfer_ini_event {
+	XFER_EV_OPENED,  /**< LIVE; geometry and payload unit are known */
+	XFER_EV_LOST,    /**< the peer fell silent or lost the session; reopening */
+	XFER_EV_REFUSED, /**< status says why; the engine keeps trying for BUSY, else it is IDLE */
+	XFER_EV_CLOSED,  /**< IDLE again */
+	XFER_EV_CHANGED, /**< the volume's geometry changed */
+};
+
+/**
+ * One command, in the caller's memory from submit until done() was called. Its data is the caller's
+ * too: bytes [0, len) by whatever means place() and the transmit path know.
+ */
+struct xfer_cmd {
+	/* Set by the caller. */
+	void (*done)(struct xfer_cmd *cmd, int status); /**< 0 or -errno; may submit again */
+	uint64_t addr;  /**< byte address on the volume */
+	uint32_t len;   /**< bytes; READ, WRITE: at most xfer_ini_quantum() */
+	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST */
+	uint8_t op;     /**< enum wire_cmd_op */
+
+	/* The engine's. */
+	uint8_t state;
+	uint8_t tries;
+	bool send_cmd;
+	bool send_nak;
+	bool on_write_list;
+	uint16_t slot;
+	uint16_t hi;        /**< READ: fragments below this one have been seen or overtaken */
+	uint32_t tag;
+	uint32_t cseq;
+	uint64_t got;       /**< READ: fragments placed */
+	uint64_t want;      /**< WRITE: fragments to send */
+	uint64_t sent;      /**< WRITE: fragments sent at least once */
+	uint64_t naked;     /**< READ: fragments asked for again since the last timeout */
+	uint64_t submit_ns;
+	uint64_t deadline_ns;
+	struct mpn_list node;   /**< pending, or active (in order of cseq) */
+	struct mpn_list txnode; /**< has frames to send */
+	struct mpn_list wrnode; /**< writes in flight, for the overlap rule */
+};
+
+struct xfer_ini_conf {
+	uint8_t client_uuid[WIRE_EBD_UUID_LEN];
+	uint64_t nonce;      /**< must be above that of every earlier start with this UUID */
+	uint8_t mac[6];      /**< of this end */
+	uint8_t target[6];   /**< of the target; all zero: discover it by multicast */
+	uint16_t ethertype_to_target;
+	uint16_t ethertype_to_initiator;
+	char volume[WIRE_EBD_NAME_LEN];
+	uint32_t p_max;      /**< what this end's MTU allows, see wire_p_of_mtu() */
+	uint16_t depth;      /**< commands in flight, 1..XFER_MAX_DEPTH */
+	uint16_t slot_base;  /**< slots of this session are [slot_base, slot_base + depth) */
+	uint16_t queue;      /**< tells sessions of one client apart */
+	uint32_t features;   /**< enum wire_feature wanted */
+	uint32_t rx_frames;  /**< read fragments that may be under way to us, at least 64 */
+	uint64_t rto_min_ns; /**< 2 ms on cores of its own, 20 ms on shared ones */
+	uint64_t rto_max_ns; /**< 1 s */
+	uint64_t probe_ns;   /**< least delay of a tail probe: 200 us */
+	uint64_t dead_ns;    /**< peer silent for so long with work outstanding: reopen; 500 ms */
+	uint64_t fail_after_ns; /**< commands fail with -ETIMEDOUT when the peer is gone for so long; 0: never */
+	uint64_t keepalive_ns;  /**< PROBE when idle for so long: 1 s */
+
+	/** Put len bytes of payload at offset off of the command's data. Every check has passed. */
+	void (*place)(void *ctx, struct xfer_cmd *cmd, uint32_t off, const void *payload, uint32_t len);
+	/** Something happened to the session; status is 0 or -errno. Not called from submit. */
+	void (*event)(void *ctx, enum xfer_ini_event ev, int status);
+	void *ctx;
+};
+
+struct xfer_ini;
+
+/** Fill conf with the defaults the comments name (ethertypes, depth 32, timers). */
+void xfer_ini_conf_default(struct xfer_ini_conf *conf);
+/** Bytes of memory an initiator of this configuration needs. */
+size_t xfer_ini_size(const struct xfer_ini_conf *conf);
+/** Make an initiator in mem (aligned to 64). NULL with errno EINVAL when conf is out of range. */
+struct xfer_ini *xfer_ini_init(void *mem, const struct xfer_ini_conf *conf);
+
+/** Start to discover, probe and open. -EALREADY unless IDLE. */
+int xfer_ini_open(struct xfer_ini *ini, uint64_t now_ns);
+/** Send CLOSE; commands still outstanding end with -ECANCELED. CLOSED follows in bounded time. */
+void xfer_ini_close(struct xfer_ini *ini, uint64_t now_ns);
+
+/**
+ * Queue a command. It may wait for a credit, a slot, or for an overlapping write; commands start in
+ * order. done() is never called from here. The range is not checked against the geometry.
+ * @return 0; -EINVAL (op, len of a data command 0 or above the quantum); -ENOTCONN when IDLE
+ */
+int xfer_ini_submit(struct xfer_ini *ini, struct xfer_cmd *cmd, uint64_t now_ns) MPN_MUST_CHECK;
+
+/**
+ * End a command that waits or is under way: done() runs with -ECANCELED when the target promises not
+ * to execute it, else with its own outcome. A command that was not sent yet ends at the next tick.
+ */
+void xfer_ini_abort(struct xfer_ini *ini, struct xfer_cmd *cmd, uint64_t now_ns);
+
+/** A frame with our ethertype arrived; the destination address was checked by the caller. */
+void xfer_ini_rx(struct xfer_ini *ini, const struct xfer_rx *rx, uint64_t now_ns);
+/** Next frame to send. @return false when there is none */
+bool xfer_ini_tx(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns);
+/** Run the timers. Cheap when deadline() has not come. */
+void xfer_ini_tick(struct xfer_ini *ini, uint64_t now_ns);
+/** When tick() has something to do, XFER_NO_DEADLINE for never. May be early. */
+uint64_t xfer_ini_deadline(const struct xfer_ini *ini);
+
+enum xfer_ini_state xfer_ini_get_state(const struct xfer_ini *ini);
+uint32_t xfer_ini_sid(const struct xfer_ini *ini);
+/** Payload unit of the session; 0 before LIVE was reached once. */
+uint32_t xfer_ini_p(const struct xfer_ini *ini);
+/** Bytes a READ or WRITE may move; stays what the first session had (never grows). */
+uint32_t xfer_ini_quantum(const struct xfer_ini *ini);
+/** Commands submitted and not done. */
+uint32_t xfer_ini_outstanding(const struct xfer_ini *ini);
+/** Smoothed round-trip time in ns, 0 before the first. */
+uint64_t xfer_ini_srtt_ns(const struct xfer_ini *ini);
+const struct wire_geometry *xfer_ini_geometry(const struct xfer_ini *ini);
+/** Address of the target once known, else all zero. */
+const uint8_t *xfer_ini_target(const struct xfer_ini *ini);
+const struct xfer_stats *xfer_ini_stats(const struct xfer_ini *ini);
+
+/* ------------------------------------------------------------------------------------------------
+ * Target
+ */
+
+/** What a command at the target is doing. */
+enum xfer_io_state {
+	XFER_IO_FREE,
+	XFER_IO_WAIT_BUF, /**< waits for memory for its data */
+	XFER_IO_FILL,     /**< granted write: data is coming in */
+	XFER_IO_EXEC,     /**< in the back end */
+	XFER_IO_SEND,     /**< read: data is going out */
+	XFER_IO_DONE,     /**< answered; the answer is kept until it is acknowledged */
+	XFER_IO_STATES
+};
+
+struct xfer_session;
+
+/** One command at the target. Fields above the line are for the back end to read. */
+struct xfer_io {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST */
+	uint8_t op;     /**< READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES */
+	uint8_t state;  /**< enum xfer_io_state */
+	uint32_t export_index;
+	void *buf;      /**< the caller's: set by buf_get(), cleared by buf_put() */
+	void *priv;     /**< the caller's, for the time in the back end */
+	/* -------- */
+	struct xfer_session *session;
+	uint32_t cseq;
+	uint32_t tag;
+	uint32_t ts;      /**< of the frame to answer */
+	uint16_t status;  /**< enum wire_status */
+	uint16_t detail;
+	uint16_t nb_frags;
+	bool send_rsp;
+	bool send_nak;
+	bool orphan;      /**< nobody waits for the answer any more: free it when the back end is done */
+	uint64_t got;     /**< write fragments placed */
+	uint64_t granted; /**< write fragments asked for */
+	uint64_t want;    /**< read fragments to send */
+	uint64_t grant;   /**< write fragments to be granted by the next GRANT frames */
+	uint64_t naked;   /**< fragments in the NAK to be sent */
+	struct mpn_list node; /**< of the port's send list, or of the target's wait list */
+};
+
+struct xfer_tgt_conf {
+	uint8_t uuid[WIRE_EBD_UUID_LEN];
+	uint64_t epoch; /**< differs at each start, e.g. the real-time clock */
+	uint16_t ethertype_to_target;
+	uint16_t ethertype_to_initiator;
+	uint16_t max_sessions; /**< 1..1024 */
+	uint16_t max_exports;
+	uint16_t max_depth;    /**< commands in flight per session, 1..XFER_MAX_DEPTH */
+	uint32_t credits;      /**< sum over all sessions; at most the RX descriptors / 2 */
+	uint32_t grant_frames; /**< granted write fragments under way to us, over all sessions */
+	uint32_t features;     /**< enum wire_feature this target takes; CRC is granted when asked for */
+	bool require_crc;      /**< refuse sessions without CRC */
+	uint64_t lease_ns;     /**< 30 s */
+
+	/** Random number, for session ids and first sequence numbers. */
+	uint64_t (*random)(void *ctx);
+	/** 16-byte MAC of msg under a secret that lives as long as the target. */
+	void (*mac)(void *ctx, const void *msg, size_t len, uint8_t out[16]);
+	/** Memory for io->len bytes of data; 0, or -ENOBUFS: asked again after the next buf_put(). */
+	int (*buf_get)(void *ctx, struct xfer_io *io);
+	/** The engine has no more use for the memory (frames pulled before may). */
+	void (*buf_put)(void *ctx, struct xfer_io *io);
+	/** Put len bytes of payload at offset off of the io's data. Every check has passed. */
+	void (*place)(void *ctx, struct xfer_io *io, uint32_t off, const void *payload, uint32_t len);
+	/** Execute io; xfer_tgt_io_done() follows exactly once, at once or later. */
+	void (*io_start)(void *ctx, struct xfer_io *io);
+	void *ctx;
+};
+
+struct xfer_tgt;
+
+/** Fill conf with defaults (ethertypes, 64 sessions, 64 exports, depth 128, lease 30 s, CRC). */
+void xfer_tgt_conf_default(struct xfer_tgt_conf *conf);
+/** Bytes of memory a target of this configuration needs: all it will ever use. */
+size_t xfer_tgt_size(const struct xfer_tgt_conf *conf);
+/** Make a target in mem (aligned to 64). NULL with errno EINVAL when conf is out of range. */
+struct xfer_tgt *xfer_tgt_init(void *mem, const struct xfer_tgt_conf *conf);
+
+/** A link: its address and the payload unit its MTU allows. @return its number or -ENOSPC */
+int xfer_tgt_port_add(struct xfer_tgt *t, const uint8_t mac[6], uint32_t p_max);
+/** @return the index of the export; -EEXIST (name), -ENOSPC, -EINVAL (geometry) */
+int xfer_tgt_export_add(struct xfer_tgt *t, const struct wire_geometry *geometry);
+
+/** A frame with our ethertype arrived on the port; the destination address was checked. */
+void xfer_tgt_rx(struct xfer_tgt *t, unsigned port, const struct xfer_rx *rx, uint64_t now_ns);
+/** Next frame to send on the port. @return false when there is none */
+bool xfer_tgt_tx(struct xfer_tgt *t, unsigned port, struct xfer_tx *tx, uint64_t now_ns);
+/** The back end is done with io: status is 0 or -errno. */
+void xfer_tgt_io_done(struct xfer_tgt *t, struct xfer_io *io, int status, uint64_t now_ns);
+/** Run the timers (leases). */
+void xfer_tgt_tick(struct xfer_tgt *t, uint64_t now_ns);
+uint64_t xfer_tgt_deadline(const struct xfer_tgt *t);
+/** Refuse new sessions and commands; those accepted go on. */
+void xfer_tgt_drain(struct xfer_tgt *t);
+/** Commands that are not FREE or DONE. */
+uint32_t xfer_tgt_outstanding(const struct xfer_tgt *t);
+
+const struct xfer_stats *xfer_tgt_stats(const struct xfer_tgt *t);
+
+/** What `show session` prints. */
+struct xfer_session_info {
+	uint32_t sid;
+	uint8_t client_uuid[WIRE_EBD_UUID_LEN];
+	uint8_t mac[6];
+	uint16_t port;
+	uint16_t queue;
+	uint32_t export_index;
+	uint32_t p;
+	uint32_t depth;
+	uint32_t credits;
+	uint32_t outstanding;
+	uint64_t idle_ns;
+	uint64_t commands;
+};
+
+/** The n-th live session, 0 <= n. @return 0 or -ENOENT when there are not so many */
+int xfer_tgt_session_info(const struct xfer_tgt *t, unsigned n, uint64_t now_ns,
+	struct xfer_session_info *info);
+
+#endif
