@@ -34,7 +34,7 @@ mpn_hist_index(uint64_t v)
 		return (uint32_t)v;
 	top = 63u - (uint32_t)__builtin_clzll(v);
 	return ((top - MPN_HIST_SUB_BITS + 1) << MPN_HIST_SUB_BITS) +
-		(uint32_t)((v >> (top - MPN_HIST_SUB_BITS)) & ((1u << MPN_HIST_SUB_BITS) - 1));
+	       (uint32_t)((v >> (top - MPN_HIST_SUB_BITS)) & ((1u << MPN_HIST_SUB_BITS) - 1));
 }
 
 static inline void

@@ -82,7 +82,7 @@ mpn_list_splice_tail(struct mpn_list *dst, struct mpn_list *src)
 #define mpn_list_for_each(pos, head) for (pos = (head)->next; pos != (head); pos = pos->next)
 
 /** Walk; the body may remove pos. */
-#define mpn_list_for_each_safe(pos, tmp, head)                                                     \
+#define mpn_list_for_each_safe(pos, tmp, head) \
 	for (pos = (head)->next, tmp = pos->next; pos != (head); pos = tmp, tmp = pos->next)
 
 #endif

@@ -19,11 +19,11 @@
  * never prints. The error line then reads: "--name: 'arg': expected EXPECT".
  */
 struct mpn_opt {
-	const char *name;   /**< long name, without dashes */
-	char letter;        /**< short form, or 0 */
-	const char *arg;    /**< name of the argument in the help ("SIZE"), NULL for a flag */
+	const char *name; /**< long name, without dashes */
+	char letter; /**< short form, or 0 */
+	const char *arg; /**< name of the argument in the help ("SIZE"), NULL for a flag */
 	const char *expect; /**< what would be right, in words ("a size such as 4k") */
-	const char *help;   /**< one line, with the default */
+	const char *help; /**< one line, with the default */
 	int (*set)(void *cfg, const char *arg);
 };
 
@@ -31,7 +31,7 @@ struct mpn_opt {
 struct mpn_cmd {
 	const char *name;
 	const char *synopsis; /**< what follows the name in the help */
-	const char *help;     /**< one line */
+	const char *help; /**< one line */
 	int (*run)(int argc, char **argv); /**< argv[0] is the name; gives the exit status */
 };
 
@@ -43,8 +43,8 @@ struct mpn_cmd {
  * @param operands  receives pointers to the operands in order; room for argc
  * @return number of operands, or -EINVAL after the error line
  */
-int mpn_opt_parse(const char *prog, const struct mpn_opt *opts, size_t nb_opts, int argc, char **argv,
-	void *cfg, const char **operands) MPN_MUST_CHECK;
+int mpn_opt_parse(const char *prog, const struct mpn_opt *opts, size_t nb_opts, int argc,
+	char **argv, void *cfg, const char **operands) MPN_MUST_CHECK;
 
 /** Print the options, aligned, one a line. */
 void mpn_opt_help(FILE *f, const struct mpn_opt *opts, size_t nb_opts);

@@ -44,8 +44,8 @@ int mpn_copy_str(char *dst, size_t size, const char *s) MPN_MUST_CHECK;
  * Take the next "key=value" or bare "value" (key empty) of a comma-separated list.
  * *cursor starts at the list and moves; returns 1 for an item, 0 at the end, -ENAMETOOLONG.
  */
-int mpn_parse_kv(const char **cursor, char *key, size_t key_size, char *value, size_t value_size)
-	MPN_MUST_CHECK;
+int mpn_parse_kv(const char **cursor, char *key, size_t key_size, char *value,
+	size_t value_size) MPN_MUST_CHECK;
 
 /** "1.5 GiB", "4 KiB", "17 B" into buf. @return buf */
 char *mpn_format_size(char *buf, size_t size, uint64_t bytes);

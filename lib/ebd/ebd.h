@@ -37,8 +37,8 @@
 extern "C" {
 #endif
 
-#define EBD_NAME_LEN 64  /**< volume name with its terminating zero */
-#define EBD_IOV_MAX 16   /**< pieces of memory in one request */
+#define EBD_NAME_LEN 64 /**< volume name with its terminating zero */
+#define EBD_IOV_MAX 16 /**< pieces of memory in one request */
 #define EBD_DEPTH_MAX 256
 
 struct ebd_client;
@@ -52,22 +52,23 @@ const char *ebd_version(void);
 
 /** What a thread does when nothing arrives. */
 enum ebd_idle {
-	EBD_IDLE_AUTO,  /**< SPIN, or YIELD when the process has one core */
-	EBD_IDLE_SPIN,  /**< lowest latency, a whole core */
+	EBD_IDLE_AUTO, /**< SPIN, or YIELD when the process has one core */
+	EBD_IDLE_SPIN, /**< lowest latency, a whole core */
 	EBD_IDLE_YIELD, /**< give the core to others that want it */
 	EBD_IDLE_SLEEP, /**< sleep in steps of 50 us after 1 ms of nothing */
 };
 
 struct ebd_client_conf {
-	const char *link;       /**< "virtio:PATH", "memif:PATH", "tap:NAME", ...; see ebd_link_help() */
-	const char *eal;        /**< raw EAL flags, or NULL */
-	bool no_huge;           /**< do not use hugepages */
-	uint16_t mtu;           /**< bytes, 0: the largest of 9000, 1500 the link takes */
-	uint8_t client_uuid[16];/**< identity; all zero: random. A second client with the same UUID fences
+	const char *link; /**< "virtio:PATH", "memif:PATH", "tap:NAME", ...; see ebd_link_help() */
+	const char *eal; /**< raw EAL flags, or NULL */
+	bool no_huge; /**< do not use hugepages */
+	uint16_t mtu; /**< bytes, 0: the largest of 9000, 1500 the link takes */
+	uint8_t client_uuid
+		[16]; /**< identity; all zero: random. A second client with the same UUID fences
 				     the first */
-	enum ebd_idle idle;     /**< for the synchronous calls */
+	enum ebd_idle idle; /**< for the synchronous calls */
 	uint64_t connect_timeout_ms; /**< for ebd_queue_open() and ebd_discover(), 0: 5000 */
-	int lcore;              /**< core to run on when the library starts the EAL; 0: leave as is, N: N-1 */
+	int lcore; /**< core to run on when the library starts the EAL; 0: leave as is, N: N-1 */
 };
 
 /**
@@ -88,8 +89,8 @@ void ebd_link_help(FILE *f);
 /** One volume somebody offers. */
 struct ebd_advert {
 	char name[EBD_NAME_LEN];
-	uint64_t size;          /**< bytes */
-	uint32_t block_size;    /**< bytes */
+	uint64_t size; /**< bytes */
+	uint32_t block_size; /**< bytes */
 	bool read_only;
 	uint8_t target_mac[6];
 	uint8_t target_uuid[16];
@@ -101,15 +102,16 @@ struct ebd_advert {
  * @param timeout_ms  0: the client's connect_timeout_ms; returns early, 200 ms after the last answer
  * @return number of volumes found (may exceed max), or -errno: -ETIMEDOUT when nobody answered
  */
-int ebd_discover(struct ebd_client *c, struct ebd_advert *adverts, unsigned max, uint32_t timeout_ms);
+int
+ebd_discover(struct ebd_client *c, struct ebd_advert *adverts, unsigned max, uint32_t timeout_ms);
 
 /* ---- Queues ---- */
 
 struct ebd_queue_conf {
 	const char *volume;
-	uint8_t target_mac[6];  /**< all zero: whoever has the volume */
-	uint16_t depth;         /**< requests in flight at the target, 0: 32, at most EBD_DEPTH_MAX */
-	uint32_t max_queued;    /**< requests the queue takes, 0: 1024 */
+	uint8_t target_mac[6]; /**< all zero: whoever has the volume */
+	uint16_t depth; /**< requests in flight at the target, 0: 32, at most EBD_DEPTH_MAX */
+	uint32_t max_queued; /**< requests the queue takes, 0: 1024 */
 	/** Fail requests when the target has been gone for so long; 0: 30 s; EBD_FOREVER: never. */
 	uint64_t fail_after_ms;
 	/** 1: checksums on, 0: as the link needs, -1: off. */
@@ -129,20 +131,20 @@ void ebd_queue_close(struct ebd_queue *q);
 struct ebd_info {
 	char name[EBD_NAME_LEN];
 	uint8_t uuid[16];
-	uint64_t size;          /**< bytes */
-	uint32_t block_size;    /**< offsets and lengths are multiples of it */
-	uint32_t phys_block;    /**< best write size, bytes */
-	uint32_t discard_gran;  /**< bytes */
-	uint32_t max_transfer;  /**< bytes moved by one command; larger requests are split */
-	uint32_t payload_unit;  /**< bytes of payload in a frame */
-	uint32_t depth;         /**< commands in flight at most */
+	uint64_t size; /**< bytes */
+	uint32_t block_size; /**< offsets and lengths are multiples of it */
+	uint32_t phys_block; /**< best write size, bytes */
+	uint32_t discard_gran; /**< bytes */
+	uint32_t max_transfer; /**< bytes moved by one command; larger requests are split */
+	uint32_t payload_unit; /**< bytes of payload in a frame */
+	uint32_t depth; /**< commands in flight at most */
 	bool read_only;
-	bool can_flush;         /**< answered writes may be volatile until ebd_prep_flush() */
+	bool can_flush; /**< answered writes may be volatile until ebd_prep_flush() */
 	bool can_fua;
 	bool can_discard;
 	bool can_write_zeroes;
 	bool rotational;
-	bool crc;               /**< frames of this session carry checksums */
+	bool crc; /**< frames of this session carry checksums */
 	uint8_t target_mac[6];
 };
 void ebd_queue_info(const struct ebd_queue *q, struct ebd_info *info);
@@ -158,9 +160,9 @@ struct ebd_io {
 };
 
 enum ebd_flag {
-	EBD_FUA = 0x1,    /**< durable at completion */
+	EBD_FUA = 0x1, /**< durable at completion */
 	EBD_NOHOLE = 0x2, /**< write_zeroes: keep the blocks allocated */
-	EBD_FAST = 0x4,   /**< write_zeroes: fail with -EOPNOTSUPP rather than be slow */
+	EBD_FAST = 0x4, /**< write_zeroes: fail with -EOPNOTSUPP rather than be slow */
 };
 
 /**
@@ -168,7 +170,8 @@ enum ebd_flag {
  * before submit. iov must stay valid until the callback.
  */
 void ebd_prep_readv(struct ebd_io *io, const struct iovec *iov, int iovcnt, uint64_t off);
-void ebd_prep_writev(struct ebd_io *io, const struct iovec *iov, int iovcnt, uint64_t off, unsigned flags);
+void ebd_prep_writev(
+	struct ebd_io *io, const struct iovec *iov, int iovcnt, uint64_t off, unsigned flags);
 /** The same for one piece of memory; no iovec has to stay valid. */
 void ebd_prep_read(struct ebd_io *io, void *buf, size_t len, uint64_t off);
 void ebd_prep_write(struct ebd_io *io, const void *buf, size_t len, uint64_t off, unsigned flags);
@@ -224,15 +227,15 @@ void ebd_arena_free(void *mem);
 /* ---- Counters ---- */
 
 struct ebd_stats {
-	uint64_t reads, writes, others;      /**< requests completed */
-	uint64_t read_bytes, write_bytes;    /**< of completed requests */
-	uint64_t errors;                     /**< requests completed with an error */
-	uint64_t tx_frames, rx_frames;       /**< of the session */
+	uint64_t reads, writes, others; /**< requests completed */
+	uint64_t read_bytes, write_bytes; /**< of completed requests */
+	uint64_t errors; /**< requests completed with an error */
+	uint64_t tx_frames, rx_frames; /**< of the session */
 	uint64_t retransmits;
-	uint64_t drops;                      /**< received frames that failed a check */
+	uint64_t drops; /**< received frames that failed a check */
 	uint64_t reconnects;
-	uint64_t payload_bytes;              /**< bytes of payload on the wire */
-	uint64_t copied_bytes;               /**< bytes moved by this library's code */
+	uint64_t payload_bytes; /**< bytes of payload on the wire */
+	uint64_t copied_bytes; /**< bytes moved by this library's code */
 	uint64_t in_place_bytes;
 	uint64_t loaned_bytes;
 	uint64_t srtt_ns;

@@ -22,15 +22,16 @@ struct ebd_server;
 struct mpn_out;
 
 struct ebd_server_conf {
-	const char *eal;        /**< raw EAL flags, or NULL */
-	bool no_huge;           /**< do not use hugepages */
-	uint16_t mtu;           /**< bytes, 0: the largest of 9000, 1500 the link takes */
-	uint16_t max_sessions;  /**< 0: 64 */
-	uint16_t max_depth;     /**< commands in flight per session, 0: 128 */
-	uint32_t lease_ms;      /**< silent sessions are collected after it, 0: 30000 */
-	uint32_t mem_mib;       /**< memory for the EAL beyond what volumes need, 0: 256 */
-	int lcore;              /**< as in struct ebd_client_conf */
-	const char *first_link; /**< link the EAL is started for; NULL: the first ebd_server_link_add() */
+	const char *eal; /**< raw EAL flags, or NULL */
+	bool no_huge; /**< do not use hugepages */
+	uint16_t mtu; /**< bytes, 0: the largest of 9000, 1500 the link takes */
+	uint16_t max_sessions; /**< 0: 64 */
+	uint16_t max_depth; /**< commands in flight per session, 0: 128 */
+	uint32_t lease_ms; /**< silent sessions are collected after it, 0: 30000 */
+	uint32_t mem_mib; /**< memory for the EAL beyond what volumes need, 0: 256 */
+	int lcore; /**< as in struct ebd_client_conf */
+	const char *
+		first_link; /**< link the EAL is started for; NULL: the first ebd_server_link_add() */
 };
 
 /** @return NULL with errno EINVAL, ENOMEM; ebd_last_error() of ebd.h says it in a sentence */
@@ -55,8 +56,8 @@ void ebd_server_drain(struct ebd_server *s);
 bool ebd_server_quiet(const struct ebd_server *s);
 
 struct ebd_server_stats {
-	uint64_t sessions;      /**< open now */
-	uint64_t commands;      /**< completed */
+	uint64_t sessions; /**< open now */
+	uint64_t commands; /**< completed */
 	uint64_t read_bytes, write_bytes;
 	uint64_t errors;
 	uint64_t rx_frames, tx_frames;

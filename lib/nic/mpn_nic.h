@@ -38,12 +38,12 @@ struct mpn_personality;
 
 /** How to start the EAL when the program has not done so itself. */
 struct mpn_eal_conf {
-	const char *prog;     /**< argv[0] for messages */
-	const char *link;     /**< the link that will be opened: tells what the EAL must have */
-	const char *extra;    /**< raw EAL flags, separated by blanks, or NULL */
-	uint32_t mem_mib;     /**< memory wanted; 0: 256 */
-	int lcore;            /**< core the calling thread is to run on, -1: leave it alone */
-	bool no_huge;         /**< do not use hugepages even when there are some */
+	const char *prog; /**< argv[0] for messages */
+	const char *link; /**< the link that will be opened: tells what the EAL must have */
+	const char *extra; /**< raw EAL flags, separated by blanks, or NULL */
+	uint32_t mem_mib; /**< memory wanted; 0: 256 */
+	int lcore; /**< core the calling thread is to run on, -1: leave it alone */
+	bool no_huge; /**< do not use hugepages even when there are some */
 };
 
 /**
@@ -63,11 +63,11 @@ uint64_t mpn_now_ns(void);
 
 /** One kind of link users can name: `KIND:ARG[,key=value...]`. */
 struct mpn_link_kind {
-	const char *name;     /**< "vhost" */
+	const char *name; /**< "vhost" */
 	const char *synopsis; /**< "vhost:PATH[,queues=N]" */
 	const char *help;
 	bool needs_root;
-	bool point_to_point;  /**< serves one peer; carries no other traffic; cannot corrupt */
+	bool point_to_point; /**< serves one peer; carries no other traffic; cannot corrupt */
 };
 
 /** The n-th kind of link, NULL at the end. */
@@ -80,18 +80,25 @@ const struct mpn_link_kind *mpn_link_kind_of(const char *link);
 enum mpn_idle { MPN_IDLE_SPIN, MPN_IDLE_YIELD, MPN_IDLE_SLEEP };
 
 struct mpn_nic_conf {
-	const char *name;    /**< unique in the process; NULL: "nicN" */
-	const char *link;    /**< "vhost:/tmp/x.sock", see mpn_link_kind() */
-	bool server;         /**< which side of a link that has two: the one that serves */
-	uint16_t mtu;        /**< bytes, from byte 14 of the frame; 0: the largest of 9000, 1500 the link takes */
-	uint16_t nb_rxd;     /**< RX descriptors, 0: 1024 where the link takes them */
-	uint16_t nb_txd;     /**< TX descriptors, 0: 256 */
-	uint32_t flow_len;   /**< frames an RX or TX flow holds, power of two; 0: 1024 */
-	uint32_t tx_cap;     /**< unsent descriptors at most; 0: 64 */
+	const char *name; /**< unique in the process; NULL: "nicN" */
+	const char *link; /**< "vhost:/tmp/x.sock", see mpn_link_kind() */
+	bool server; /**< which side of a link that has two: the one that serves */
+	uint16_t
+		mtu; /**< bytes, from byte 14 of the frame; 0: the largest of 9000, 1500 the link takes */
+	uint16_t nb_rxd; /**< RX descriptors, 0: 1024 where the link takes them */
+	uint16_t nb_txd; /**< TX descriptors, 0: 256 */
+	uint32_t flow_len; /**< frames an RX or TX flow holds, power of two; 0: 1024 */
+	uint32_t tx_cap; /**< unsent descriptors at most; 0: 64 */
 };
 
 /** What happened to the NIC as a whole. */
-enum mpn_nic_event { MPN_NIC_LINK_UP, MPN_NIC_LINK_DOWN, MPN_NIC_REMOVED, MPN_NIC_NO_MBUFS, MPN_NIC_TX_STUCK };
+enum mpn_nic_event {
+	MPN_NIC_LINK_UP,
+	MPN_NIC_LINK_DOWN,
+	MPN_NIC_REMOVED,
+	MPN_NIC_NO_MBUFS,
+	MPN_NIC_TX_STUCK
+};
 typedef void (*mpn_nic_event_cb)(struct mpn_nic *nic, enum mpn_nic_event ev, void *arg);
 
 /** What the port can do, and what was chosen. */
@@ -103,28 +110,28 @@ struct mpn_nic_info {
 	uint16_t mtu;
 	uint16_t nb_rxd;
 	uint16_t nb_txd;
-	int socket_id;        /**< NUMA node of port and memory, never negative */
+	int socket_id; /**< NUMA node of port and memory, never negative */
 	uint8_t mac[6];
-	bool multi_segs;      /**< a frame may be sent in several segments */
+	bool multi_segs; /**< a frame may be sent in several segments */
 	bool link_up;
 	bool point_to_point;
-	bool may_corrupt;     /**< frames leave memory: checksums pay */
-	uint32_t max_frame;   /**< bytes of the largest frame, mtu + 14 */
+	bool may_corrupt; /**< frames leave memory: checksums pay */
+	uint32_t max_frame; /**< bytes of the largest frame, mtu + 14 */
 };
 
 /** Counters of the NIC: {name, text}. Per-personality ones are in the flow's. */
-#define MPN_NIC_COUNTER_LIST(X)                                                                    \
-	X(rx_frames, "frames received")                                                            \
-	X(rx_bytes, "bytes received")                                                              \
-	X(tx_frames, "frames handed to the port")                                                  \
-	X(tx_bytes, "bytes handed to the port")                                                    \
-	X(rx_unclaimed, "dropped: no personality has the frame type")                              \
-	X(rx_stopped, "dropped: the personality is not started")                                   \
-	X(rx_runt, "dropped: shorter than an Ethernet header")                                     \
-	X(rx_not_ours, "dropped: for another station")                                             \
-	X(rx_flow_full, "dropped: the personality's flow is above its watermark")                  \
-	X(tx_busy, "the port took fewer frames than offered (kept, not lost)")                     \
-	X(polls, "rounds of the poll loop")                                                        \
+#define MPN_NIC_COUNTER_LIST(X) \
+	X(rx_frames, "frames received") \
+	X(rx_bytes, "bytes received") \
+	X(tx_frames, "frames handed to the port") \
+	X(tx_bytes, "bytes handed to the port") \
+	X(rx_unclaimed, "dropped: no personality has the frame type") \
+	X(rx_stopped, "dropped: the personality is not started") \
+	X(rx_runt, "dropped: shorter than an Ethernet header") \
+	X(rx_not_ours, "dropped: for another station") \
+	X(rx_flow_full, "dropped: the personality's flow is above its watermark") \
+	X(tx_busy, "the port took fewer frames than offered (kept, not lost)") \
+	X(polls, "rounds of the poll loop") \
 	X(idle_polls, "rounds that found nothing")
 
 struct mpn_nic_stats {
@@ -160,7 +167,7 @@ unsigned mpn_nic_poll(struct mpn_nic *nic);
  */
 struct mpn_idler {
 	enum mpn_idle policy;
-	uint32_t empty;       /**< empty rounds in a row */
+	uint32_t empty; /**< empty rounds in a row */
 	uint64_t idle_since_ns;
 };
 void mpn_idler_init(struct mpn_idler *idler, enum mpn_idle policy);
@@ -177,7 +184,13 @@ struct mpn_nic *mpn_nic_get(unsigned n);
 
 /* ---- Personalities of a NIC: the report, 2.2.2 ---- */
 
-enum mpn_pers_state { MPN_PERS_DEFINED, MPN_PERS_LOADED, MPN_PERS_STARTED, MPN_PERS_STOPPING, MPN_PERS_STATES };
+enum mpn_pers_state {
+	MPN_PERS_DEFINED,
+	MPN_PERS_LOADED,
+	MPN_PERS_STARTED,
+	MPN_PERS_STOPPING,
+	MPN_PERS_STATES
+};
 
 /**
  * Life cycle: define -> load -> start <-> stop -> unload -> undefine. A step that the table of
@@ -202,13 +215,13 @@ enum mpn_pers_state mpn_personality_state(const struct mpn_personality *p);
 const char *mpn_pers_state_name(enum mpn_pers_state s);
 
 /** Counters of a flow: {name, text}. */
-#define MPN_FLOW_COUNTER_LIST(X)                                                                   \
-	X(rx_frames, "frames handed to the personality")                                           \
-	X(rx_bytes, "bytes handed to the personality")                                             \
-	X(rx_dropped, "frames dropped: flow full or personality stopped")                          \
-	X(tx_frames, "frames taken from the personality")                                          \
-	X(tx_bytes, "bytes taken from the personality")                                            \
-	X(tx_full, "frames refused: TX flow full (back pressure)")                                 \
+#define MPN_FLOW_COUNTER_LIST(X) \
+	X(rx_frames, "frames handed to the personality") \
+	X(rx_bytes, "bytes handed to the personality") \
+	X(rx_dropped, "frames dropped: flow full or personality stopped") \
+	X(tx_frames, "frames taken from the personality") \
+	X(tx_bytes, "bytes taken from the personality") \
+	X(tx_full, "frames refused: TX flow full (back pressure)") \
 	X(cycles, "TSC cycles spent in the personality")
 
 struct mpn_flow_stats {
@@ -224,7 +237,7 @@ struct mpn_personality_info {
 	enum mpn_pers_state state;
 	uint16_t ethertypes[4];
 	unsigned nb_ethertypes;
-	uint32_t rx_len;      /**< frames waiting now */
+	uint32_t rx_len; /**< frames waiting now */
 	uint32_t tx_len;
 	uint32_t flow_size;
 	struct mpn_flow_stats stats;

@@ -20,12 +20,12 @@ extern "C" {
 enum mpn_pers_kind { MPN_PERS_UNSOLICITED, MPN_PERS_SOLICITED, MPN_PERS_EMULATION };
 
 struct mpn_personality_ops {
-	uint32_t abi;             /**< MPN_ABI_VERSION */
-	const char *name;         /**< name of the kind, e.g. "storage" */
+	uint32_t abi; /**< MPN_ABI_VERSION */
+	const char *name; /**< name of the kind, e.g. "storage" */
 	enum mpn_pers_kind kind;
 	const uint16_t *ethertypes; /**< default frame types, at most 4; load may change them */
 	unsigned nb_ethertypes;
-	size_t priv_size;         /**< zeroed memory at mpn_personality_priv() from load to unload */
+	size_t priv_size; /**< zeroed memory at mpn_personality_priv() from load to unload */
 
 	/** Get ready; may call mpn_personality_set_ethertypes(). 0 or -errno; on failure leave nothing. */
 	int (*load)(struct mpn_personality *p, const void *args);
@@ -36,7 +36,8 @@ struct mpn_personality_ops {
 	/** True when everything that was accepted is completed or failed. NULL: always quiet. */
 	bool (*quiet)(struct mpn_personality *p);
 	/** Frames of the personality arrived; the callee owns and frees them. 1 <= n <= MPN_BURST. */
-	void (*rx_burst)(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns);
+	void (*rx_burst)(
+		struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns);
 	/** Once per round: timers, and frames to send by mpn_flow_tx(). @return work done, 0: idle */
 	unsigned (*poll)(struct mpn_personality *p, uint64_t now_ns);
 	/** An adapter-wide event; may be NULL. */
@@ -51,10 +52,10 @@ struct mpn_personality_ops {
 int mpn_personality_register(const struct mpn_personality_ops *ops);
 
 /** Register at program start. */
-#define MPN_PERSONALITY_REGISTER(ops)                                                              \
-	__attribute__((constructor)) static void ops##_register(void)                             \
-	{                                                                                          \
-		(void)mpn_personality_register(&ops);                                             \
+#define MPN_PERSONALITY_REGISTER(ops) \
+	__attribute__((constructor)) static void ops##_register(void) \
+	{ \
+		(void)mpn_personality_register(&ops); \
 	}
 
 void *mpn_personality_priv(struct mpn_personality *p);

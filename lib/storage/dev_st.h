@@ -26,31 +26,31 @@ extern "C" {
 
 /** One buffer of a request: the report's buffer_head. */
 struct st_buffer {
-	void *data;          /**< len bytes; from an arena: sent without a copy */
-	uint32_t len;        /**< bytes */
-	uint16_t pending;    /**< the personality's: commands that still concern it */
-	int16_t status;      /**< 0 or -errno, valid in and after the completion callback */
+	void *data; /**< len bytes; from an arena: sent without a copy */
+	uint32_t len; /**< bytes */
+	uint16_t pending; /**< the personality's: commands that still concern it */
+	int16_t status; /**< 0 or -errno, valid in and after the completion callback */
 };
 
 /** A block request: buffers that are contiguous on the volume. The caller's memory until its last
  *  buffer is complete. */
 struct st_request {
 	/* Set by the caller. */
-	struct st_buffer *bufs;  /**< NULL for FLUSH, DISCARD, WRITE_ZEROES */
+	struct st_buffer *bufs; /**< NULL for FLUSH, DISCARD, WRITE_ZEROES */
 	uint32_t nb_bufs;
-	uint8_t op;              /**< enum wire_cmd_op */
-	uint16_t flags;          /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST */
-	uint64_t addr;           /**< bytes */
-	uint64_t len;            /**< bytes; the sum of the buffers where there are some */
+	uint8_t op; /**< enum wire_cmd_op */
+	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST */
+	uint64_t addr; /**< bytes */
+	uint64_t len; /**< bytes; the sum of the buffers where there are some */
 	void *user;
 
 	/* The personality's. */
 	struct mpn_list node;
-	uint64_t cut;            /**< bytes declustered so far */
-	uint32_t cut_buf;        /**< buffer the next byte is in */
-	uint32_t cut_off;        /**< offset in that buffer */
-	uint32_t pending;        /**< commands under way */
-	int status;              /**< first error */
+	uint64_t cut; /**< bytes declustered so far */
+	uint32_t cut_buf; /**< buffer the next byte is in */
+	uint32_t cut_off; /**< offset in that buffer */
+	uint32_t pending; /**< commands under way */
+	int status; /**< first error */
 	bool queued;
 };
 
@@ -60,22 +60,22 @@ struct net_st_device;
  * Completion of one buffer: buf is the buffer, or NULL for a request that has none. After the last
  * buffer's callback the request is the caller's again.
  */
-typedef void (*dev_st_completion_callback)(struct net_st_device *dev, struct st_request *req,
-	struct st_buffer *buf);
+typedef void (*dev_st_completion_callback)(
+	struct net_st_device *dev, struct st_request *req, struct st_buffer *buf);
 /** There is space again: slots requests. */
 typedef void (*dev_st_queue_callback)(struct net_st_device *dev, int slots);
 
 struct dev_st_conf {
 	const char *volume;
 	uint8_t client_uuid[16]; /**< all zero: random */
-	uint64_t nonce;          /**< 0: from the real-time clock */
-	uint8_t target[6];       /**< all zero: discover */
-	uint16_t depth;          /**< commands in flight, 0: 32 */
-	uint16_t queue;          /**< number of this session of the client */
-	uint32_t max_queue_len;  /**< requests, 0: 1024 */
-	uint64_t fail_after_ns;  /**< UINT64_MAX: never; 0: 30 s */
-	bool shared_core;        /**< longer timers: poller and peer share a core */
-	int crc;                 /**< 1 on, 0 off, -1 by the link */
+	uint64_t nonce; /**< 0: from the real-time clock */
+	uint8_t target[6]; /**< all zero: discover */
+	uint16_t depth; /**< commands in flight, 0: 32 */
+	uint16_t queue; /**< number of this session of the client */
+	uint32_t max_queue_len; /**< requests, 0: 1024 */
+	uint64_t fail_after_ns; /**< UINT64_MAX: never; 0: 30 s */
+	bool shared_core; /**< longer timers: poller and peer share a core */
+	int crc; /**< 1 on, 0 off, -1 by the link */
 	void *user;
 	void (*event)(struct net_st_device *dev, enum xfer_ini_event ev, int status);
 };
@@ -107,8 +107,8 @@ void dev_st_register_queue_callback(struct net_st_device *dev, dev_st_queue_call
  * @param ethertype  frame type of the responses (the report: two bytes); 0: the configured one.
  * @return 0, -EINVAL: not the device's frame type
  */
-int dev_st_register_completion_callback(struct net_st_device *dev, uint16_t ethertype,
-	dev_st_completion_callback fn);
+int dev_st_register_completion_callback(
+	struct net_st_device *dev, uint16_t ethertype, dev_st_completion_callback fn);
 
 void *dev_st_user(const struct net_st_device *dev);
 const struct wire_geometry *dev_st_geometry(const struct net_st_device *dev);
@@ -120,12 +120,12 @@ uint32_t dev_st_payload_unit(const struct net_st_device *dev);
 /* ---- Moves of payload: every one is counted ---- */
 
 /** Where payload is moved by our code: {name, text}. */
-#define ST_COPY_SITE_LIST(X)                                                                       \
-	X(rx_place, "initiator: received frame to the caller's buffer")                            \
-	X(rx_store, "target: received frame to the volume's memory or a staging buffer")           \
-	X(tx_small, "payload below the external-buffer threshold into the frame")                  \
-	X(tx_foreign, "payload outside arenas, or a link without segments, into the frame")        \
-	X(tx_retx, "retransmitted payload into the frame")                                         \
+#define ST_COPY_SITE_LIST(X) \
+	X(rx_place, "initiator: received frame to the caller's buffer") \
+	X(rx_store, "target: received frame to the volume's memory or a staging buffer") \
+	X(tx_small, "payload below the external-buffer threshold into the frame") \
+	X(tx_foreign, "payload outside arenas, or a link without segments, into the frame") \
+	X(tx_retx, "retransmitted payload into the frame") \
 	X(rx_linear, "received frame in several segments put in one piece")
 
 enum st_copy_site {
@@ -136,11 +136,11 @@ enum st_copy_site {
 };
 
 /** Payload bytes: {name, text}. */
-#define ST_BYTES_LIST(X)                                                                           \
-	X(wire, "payload bytes received or sent")                                                  \
-	X(in_place, "received into the caller's page by the link itself")                          \
-	X(loaned, "handed to the caller inside received frames")                                   \
-	X(copied, "moved by our code once")                                                        \
+#define ST_BYTES_LIST(X) \
+	X(wire, "payload bytes received or sent") \
+	X(in_place, "received into the caller's page by the link itself") \
+	X(loaned, "handed to the caller inside received frames") \
+	X(copied, "moved by our code once") \
 	X(bounced, "moved by our code although a way without exists")
 
 struct st_copy_stats {

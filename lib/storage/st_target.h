@@ -17,8 +17,8 @@ struct st_target;
 
 struct st_target_conf {
 	struct xfer_tgt_conf xfer; /**< callbacks are filled in by st_target_create() */
-	uint32_t nb_small;         /**< staging buffers of 8 KiB, 0: 256 */
-	uint32_t nb_large;         /**< staging buffers of 128 KiB, 0: 32 */
+	uint32_t nb_small; /**< staging buffers of 8 KiB, 0: 256 */
+	uint32_t nb_large; /**< staging buffers of 128 KiB, 0: 32 */
 	void *user;
 	/**
 	 * Memory that is the export's own (a volume in memory), or NULL: then a staging buffer is used,

@@ -24,26 +24,26 @@
 enum vol_op {
 	VOL_READ,
 	VOL_WRITE,
-	VOL_FLUSH,        /**< writes completed before it are durable after it */
+	VOL_FLUSH, /**< writes completed before it are durable after it */
 	VOL_DISCARD,
 	VOL_WRITE_ZEROES,
 	VOL_OPS
 };
 
 enum vol_flag {
-	VOL_FUA = 0x1,    /**< WRITE, WRITE_ZEROES: durable at completion */
+	VOL_FUA = 0x1, /**< WRITE, WRITE_ZEROES: durable at completion */
 	VOL_NOHOLE = 0x2, /**< WRITE_ZEROES: keep the blocks allocated */
-	VOL_FAST = 0x4,   /**< WRITE_ZEROES: -EOPNOTSUPP rather than writing zeroes by hand */
+	VOL_FAST = 0x4, /**< WRITE_ZEROES: -EOPNOTSUPP rather than writing zeroes by hand */
 };
 
 /** One request, in the caller's memory until done() ran. */
 struct vol_io {
 	/* Set by the caller. */
 	enum vol_op op;
-	unsigned flags;            /**< enum vol_flag */
-	uint64_t off;              /**< bytes; a multiple of the block size */
-	uint64_t len;              /**< bytes; a multiple of the block size */
-	const struct iovec *iov;   /**< READ, WRITE: len bytes of memory, valid until done() */
+	unsigned flags; /**< enum vol_flag */
+	uint64_t off; /**< bytes; a multiple of the block size */
+	uint64_t len; /**< bytes; a multiple of the block size */
+	const struct iovec *iov; /**< READ, WRITE: len bytes of memory, valid until done() */
 	int iovcnt;
 	void (*done)(struct vol_io *io, int status); /**< 0 or -errno; only from vol_poll() */
 	void *user;
@@ -51,12 +51,12 @@ struct vol_io {
 	/* The volume's. */
 	struct volume *owner;
 	struct mpn_list node;
-	uint64_t priv[8];          /**< for the back end; a filter must save what it needs elsewhere */
+	uint64_t priv[8]; /**< for the back end; a filter must save what it needs elsewhere */
 };
 
 enum vol_cap {
 	VOL_CAP_READONLY = 0x01,
-	VOL_CAP_FLUSH = 0x02,  /**< has a volatile cache: FLUSH means something */
+	VOL_CAP_FLUSH = 0x02, /**< has a volatile cache: FLUSH means something */
 	VOL_CAP_FUA = 0x04,
 	VOL_CAP_DISCARD = 0x08,
 	VOL_CAP_WRITE_ZEROES = 0x10,
@@ -66,12 +66,12 @@ enum vol_cap {
 
 /** What a volume is like. */
 struct vol_info {
-	uint64_t size;         /**< bytes */
-	uint32_t block_size;   /**< bytes, a power of two, at least 512 */
-	uint32_t phys_block;   /**< best write size in bytes */
+	uint64_t size; /**< bytes */
+	uint32_t block_size; /**< bytes, a power of two, at least 512 */
+	uint32_t phys_block; /**< best write size in bytes */
 	uint32_t discard_gran; /**< bytes */
-	uint32_t caps;         /**< enum vol_cap */
-	uint8_t uuid[16];      /**< stays the same across restarts where the back end has one */
+	uint32_t caps; /**< enum vol_cap */
+	uint8_t uuid[16]; /**< stays the same across restarts where the back end has one */
 };
 
 /** Counters every volume has, kept by the layer and not by the back ends. */
@@ -94,7 +94,7 @@ struct vol_ops {
 	const char *synopsis; /**< "file:PATH[,direct=on|off|auto][,size=SIZE]" */
 	const char *help;
 	bool filter;
-	size_t priv_size;     /**< zeroed memory at vol_priv() */
+	size_t priv_size; /**< zeroed memory at vol_priv() */
 	/** Parse spec (what follows "name:"), open, fill info. Logs one line and gives -errno on failure. */
 	int (*open)(struct volume *v, const char *spec);
 	/** Nothing is in flight any more. */

@@ -23,8 +23,8 @@ static const char *const kind_names[] = {
 static const char *const disc_ops[] = {NULL, "QUERY", "ADVERT"};
 static const char *const ctrl_ops[] = {NULL, "OPEN", "CHALLENGE", "PROOF", "OPENED", "REFUSED",
 	"CLOSE", "CLOSED", "RESET", "EVENT"};
-static const char *const cmd_ops[] = {NULL, "READ", "WRITE", "FLUSH", "DISCARD", "WRITE_ZEROES",
-	"ABORT", "IDENTIFY", "MESSAGE"};
+static const char *const cmd_ops[] = {
+	NULL, "READ", "WRITE", "FLUSH", "DISCARD", "WRITE_ZEROES", "ABORT", "IDENTIFY", "MESSAGE"};
 static const char *const probe_ops[] = {NULL, "REQUEST", "REPLY"};
 
 /* What each kind may carry. CTRL payloads have a size of their own per operation, see ctrl_plen. */

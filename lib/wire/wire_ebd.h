@@ -24,47 +24,47 @@
 
 #define WIRE_EBD_VERSION 1
 #define WIRE_EBD_HDR_LEN 64
-#define WIRE_EBD_TO_TARGET 0x0666    /**< default ethertype of frames to the target */
+#define WIRE_EBD_TO_TARGET 0x0666 /**< default ethertype of frames to the target */
 #define WIRE_EBD_TO_INITIATOR 0x0667 /**< default ethertype of frames to the initiator */
-#define WIRE_EBD_MAX_FRAGS 64        /**< frames of payload in a command: one 64-bit bitmap */
+#define WIRE_EBD_MAX_FRAGS 64 /**< frames of payload in a command: one 64-bit bitmap */
 #define WIRE_EBD_MAX_QUANTUM (128u << 10) /**< payload bytes in a command */
-#define WIRE_EBD_NAME_LEN 64              /**< volume name, zero-terminated */
+#define WIRE_EBD_NAME_LEN 64 /**< volume name, zero-terminated */
 #define WIRE_EBD_UUID_LEN 16
 #define WIRE_EBD_MAX_CTRL 1408 /**< payload bytes of a DISC or CTRL frame: fits an MTU of 1500 */
 
 /* Payload units P. The choice follows the MTU: the frame is 64 + P, the MTU counts from byte 14. */
 #define WIRE_EBD_P_SMALL 1408 /**< MTU 1500: 22 cache lines */
-#define WIRE_EBD_P_PAGE 4096  /**< MTU >= 4146 */
+#define WIRE_EBD_P_PAGE 4096 /**< MTU >= 4146 */
 #define WIRE_EBD_P_LARGE 8192 /**< MTU >= 8242 */
 
 enum wire_ebd_kind {
-	WIRE_DISC = 0,  /**< who is there, which volumes */
-	WIRE_CTRL = 1,  /**< sessions */
-	WIRE_CMD = 2,   /**< to target: a command */
-	WIRE_DATA = 3,  /**< payload, placeable on its own */
-	WIRE_RSP = 4,   /**< to initiator: how a command ended (or that it still runs) */
+	WIRE_DISC = 0, /**< who is there, which volumes */
+	WIRE_CTRL = 1, /**< sessions */
+	WIRE_CMD = 2, /**< to target: a command */
+	WIRE_DATA = 3, /**< payload, placeable on its own */
+	WIRE_RSP = 4, /**< to initiator: how a command ended (or that it still runs) */
 	WIRE_GRANT = 5, /**< to initiator: send this part of the write's data */
-	WIRE_NAK = 6,   /**< exactly these frames are missing */
+	WIRE_NAK = 6, /**< exactly these frames are missing */
 	WIRE_PROBE = 7, /**< liveness, RTT, path MTU; answered in kind, padded alike */
 };
 
 /** Operations of DISC frames. */
 enum wire_disc_op {
-	WIRE_DISC_QUERY = 1,  /**< initiator: multicast or unicast */
+	WIRE_DISC_QUERY = 1, /**< initiator: multicast or unicast */
 	WIRE_DISC_ADVERT = 2, /**< target: struct wire_advert and its volumes */
 };
 
 /** Operations of CTRL frames. */
 enum wire_ctrl_op {
-	WIRE_CTRL_OPEN = 1,      /**< initiator: struct wire_open */
+	WIRE_CTRL_OPEN = 1, /**< initiator: struct wire_open */
 	WIRE_CTRL_CHALLENGE = 2, /**< target: struct wire_challenge; it keeps no state for it */
-	WIRE_CTRL_PROOF = 3,     /**< initiator: struct wire_proof */
-	WIRE_CTRL_OPENED = 4,    /**< target: struct wire_opened */
-	WIRE_CTRL_REFUSED = 5,   /**< target: struct wire_refused; ack holds the status */
-	WIRE_CTRL_CLOSE = 6,     /**< initiator */
-	WIRE_CTRL_CLOSED = 7,    /**< target */
-	WIRE_CTRL_RESET = 8,     /**< target: it has no session sid; open again */
-	WIRE_CTRL_EVENT = 9,     /**< target: struct wire_geometry; the volume changed */
+	WIRE_CTRL_PROOF = 3, /**< initiator: struct wire_proof */
+	WIRE_CTRL_OPENED = 4, /**< target: struct wire_opened */
+	WIRE_CTRL_REFUSED = 5, /**< target: struct wire_refused; ack holds the status */
+	WIRE_CTRL_CLOSE = 6, /**< initiator */
+	WIRE_CTRL_CLOSED = 7, /**< target */
+	WIRE_CTRL_RESET = 8, /**< target: it has no session sid; open again */
+	WIRE_CTRL_EVENT = 9, /**< target: struct wire_geometry; the volume changed */
 };
 
 /** Operations of PROBE frames. */
@@ -77,23 +77,24 @@ enum wire_probe_op {
 enum wire_cmd_op {
 	WIRE_READ = 1,
 	WIRE_WRITE = 2,
-	WIRE_FLUSH = 3,        /**< makes every write answered before it durable, on all sessions */
-	WIRE_DISCARD = 4,      /**< contents undefined afterwards */
+	WIRE_FLUSH = 3, /**< makes every write answered before it durable, on all sessions */
+	WIRE_DISCARD = 4, /**< contents undefined afterwards */
 	WIRE_WRITE_ZEROES = 5, /**< reads back as zeroes */
-	WIRE_ABORT = 6,        /**< addr names the victim: cseq in the high half, tag in the low */
-	WIRE_IDENTIFY = 7,     /**< answered like a read: struct wire_geometry */
-	WIRE_MESSAGE = 8,      /**< an opaque message with optional regions: struct wire_message */
+	WIRE_ABORT = 6, /**< addr names the victim: cseq in the high half, tag in the low */
+	WIRE_IDENTIFY = 7, /**< answered like a read: struct wire_geometry */
+	WIRE_MESSAGE = 8, /**< an opaque message with optional regions: struct wire_message */
 };
 
 enum wire_flag {
-	WIRE_F_FUA = 0x0001,    /**< CMD WRITE, WRITE_ZEROES: durable before the RSP */
-	WIRE_F_RETX = 0x0002,   /**< sent before; a hint for counters, never a rule */
-	WIRE_F_LAST = 0x0004,   /**< DATA: the command's last fragment */
-	WIRE_F_CRC = 0x0008,    /**< the crc field holds a checksum */
-	WIRE_F_AUTH = 0x0010,   /**< an authentication trailer follows (no version 1 sender sets it) */
-	WIRE_F_EVENT = 0x0040,  /**< to initiator: the volume changed since IDENTIFY */
+	WIRE_F_FUA = 0x0001, /**< CMD WRITE, WRITE_ZEROES: durable before the RSP */
+	WIRE_F_RETX = 0x0002, /**< sent before; a hint for counters, never a rule */
+	WIRE_F_LAST = 0x0004, /**< DATA: the command's last fragment */
+	WIRE_F_CRC = 0x0008, /**< the crc field holds a checksum */
+	WIRE_F_AUTH =
+		0x0010, /**< an authentication trailer follows (no version 1 sender sets it) */
+	WIRE_F_EVENT = 0x0040, /**< to initiator: the volume changed since IDENTIFY */
 	WIRE_F_NOHOLE = 0x0080, /**< CMD WRITE_ZEROES: keep the blocks allocated */
-	WIRE_F_FAST = 0x0100,   /**< CMD WRITE_ZEROES: fail rather than be slow */
+	WIRE_F_FAST = 0x0100, /**< CMD WRITE_ZEROES: fail rather than be slow */
 };
 #define WIRE_F_KNOWN 0x01df
 
@@ -106,21 +107,21 @@ enum wire_feature {
  * How a command or an OPEN ended: {name, number on the wire, errno at the initiator, text}.
  * RUNNING and BUSY are not ends: the command goes on, or is to be sent again later.
  */
-#define WIRE_STATUS_LIST(X)                                                                        \
-	X(OK, 0, 0, "success")                                                                     \
-	X(IO, 1, EIO, "I/O error of the volume")                                                   \
-	X(RANGE, 2, EINVAL, "address or length outside the volume or not aligned")                 \
-	X(READONLY, 3, EROFS, "the volume is read-only")                                           \
-	X(NOTSUP, 4, EOPNOTSUPP, "the volume or the target does not support this")                 \
-	X(NOSPC, 5, ENOSPC, "no space left on the volume")                                         \
-	X(STALE, 6, ESTALE, "fenced by a newer session of the same client")                        \
-	X(BUSY, 7, EAGAIN, "the target has no room now")                                           \
-	X(INTEGRITY, 8, EILSEQ, "the data does not match its checksum")                            \
-	X(ABORTED, 9, ECANCELED, "aborted on request")                                             \
-	X(RUNNING, 10, EINPROGRESS, "still running")                                               \
-	X(NOVOLUME, 11, ENOENT, "no such volume")                                                  \
-	X(NOMEM, 12, ENOMEM, "the target is out of memory")                                        \
-	X(PROTOCOL, 13, EPROTO, "the peer broke the protocol")                                     \
+#define WIRE_STATUS_LIST(X) \
+	X(OK, 0, 0, "success") \
+	X(IO, 1, EIO, "I/O error of the volume") \
+	X(RANGE, 2, EINVAL, "address or length outside the volume or not aligned") \
+	X(READONLY, 3, EROFS, "the volume is read-only") \
+	X(NOTSUP, 4, EOPNOTSUPP, "the volume or the target does not support this") \
+	X(NOSPC, 5, ENOSPC, "no space left on the volume") \
+	X(STALE, 6, ESTALE, "fenced by a newer session of the same client") \
+	X(BUSY, 7, EAGAIN, "the target has no room now") \
+	X(INTEGRITY, 8, EILSEQ, "the data does not match its checksum") \
+	X(ABORTED, 9, ECANCELED, "aborted on request") \
+	X(RUNNING, 10, EINPROGRESS, "still running") \
+	X(NOVOLUME, 11, ENOENT, "no such volume") \
+	X(NOMEM, 12, ENOMEM, "the target is out of memory") \
+	X(PROTOCOL, 13, EPROTO, "the peer broke the protocol") \
 	X(TIMEDOUT, 14, ETIMEDOUT, "timed out")
 
 enum wire_status {
@@ -133,7 +134,7 @@ enum wire_status {
 enum wire_abort_detail {
 	WIRE_ABORT_CANCELLED = 1, /**< it was not and never will be executed */
 	WIRE_ABORT_EXECUTING = 2, /**< too late: its own RSP follows */
-	WIRE_ABORT_DONE = 3,      /**< too late: it is answered already */
+	WIRE_ABORT_DONE = 3, /**< too late: it is answered already */
 };
 
 /**
@@ -146,19 +147,19 @@ struct wire_ebd {
 	uint16_t ethertype;
 	uint8_t ver_kind; /**< version in the high nibble, enum wire_ebd_kind in the low */
 	uint8_t op;
-	uint32_t sid;     /**< session, 0 before OPENED */
-	uint32_t tag;     /**< slot in the high half, generation in the low; chosen by the initiator */
-	uint64_t addr;    /**< byte address of the command's first byte, the same in all its frames */
-	uint32_t off;     /**< offset of this payload in the command; CMD, RSP: total length in bytes */
-	uint16_t plen;    /**< payload bytes in this frame */
-	uint16_t flags;   /**< enum wire_flag */
-	uint32_t cseq;    /**< command sequence number, kept by all frames of the command */
-	uint32_t ack;     /**< to target: all cseq <= ack are finished. RSP, DATA: status<<16|detail.
+	uint32_t sid; /**< session, 0 before OPENED */
+	uint32_t tag; /**< slot in the high half, generation in the low; chosen by the initiator */
+	uint64_t addr; /**< byte address of the command's first byte, the same in all its frames */
+	uint32_t off; /**< offset of this payload in the command; CMD, RSP: total length in bytes */
+	uint16_t plen; /**< payload bytes in this frame */
+	uint16_t flags; /**< enum wire_flag */
+	uint32_t cseq; /**< command sequence number, kept by all frames of the command */
+	uint32_t ack; /**< to target: all cseq <= ack are finished. RSP, DATA: status<<16|detail.
 			       GRANT: bytes granted from off on */
-	uint32_t limit;   /**< to initiator: highest cseq it may send */
-	uint32_t ts;      /**< sender's clock in microseconds */
+	uint32_t limit; /**< to initiator: highest cseq it may send */
+	uint32_t ts; /**< sender's clock in microseconds */
 	uint32_t ts_echo; /**< ts of the frame this one answers, else 0 */
-	uint32_t crc;     /**< CRC32C of bytes 14..59 and the payload when WIRE_F_CRC, else 0 */
+	uint32_t crc; /**< CRC32C of bytes 14..59 and the payload when WIRE_F_CRC, else 0 */
 };
 static_assert(sizeof(struct wire_ebd) == WIRE_EBD_HDR_LEN, "the header is 64 bytes");
 static_assert(offsetof(struct wire_ebd, addr) == 24, "addr is naturally aligned");
@@ -167,8 +168,8 @@ static_assert(offsetof(struct wire_ebd, crc) == 60, "crc ends the header");
 /* Flags and volume properties in struct wire_geometry. */
 enum wire_vol_flag {
 	WIRE_VOL_READONLY = 0x01,
-	WIRE_VOL_FLUSH = 0x02,        /**< answered writes may be volatile until FLUSH */
-	WIRE_VOL_FUA = 0x04,          /**< honours WIRE_F_FUA itself */
+	WIRE_VOL_FLUSH = 0x02, /**< answered writes may be volatile until FLUSH */
+	WIRE_VOL_FUA = 0x04, /**< honours WIRE_F_FUA itself */
 	WIRE_VOL_DISCARD = 0x08,
 	WIRE_VOL_WRITE_ZEROES = 0x10,
 	WIRE_VOL_ZERO_AFTER_DISCARD = 0x20,
@@ -177,14 +178,14 @@ enum wire_vol_flag {
 
 /** IDENTIFY's data, part of OPENED, EVENT's data. 128 bytes. */
 struct wire_geometry {
-	uint64_t size;          /**< bytes */
-	uint32_t block_size;    /**< addresses and lengths are multiples of it; a power of two */
-	uint32_t phys_block;    /**< the best write size */
-	uint32_t max_transfer;  /**< bytes a READ or WRITE command may move */
-	uint32_t max_zeroes;    /**< bytes a WRITE_ZEROES or DISCARD may cover */
-	uint32_t discard_gran;  /**< bytes; smaller parts may be ignored */
-	uint32_t flags;         /**< enum wire_vol_flag */
-	uint32_t generation;    /**< counts changes of size or flags */
+	uint64_t size; /**< bytes */
+	uint32_t block_size; /**< addresses and lengths are multiples of it; a power of two */
+	uint32_t phys_block; /**< the best write size */
+	uint32_t max_transfer; /**< bytes a READ or WRITE command may move */
+	uint32_t max_zeroes; /**< bytes a WRITE_ZEROES or DISCARD may cover */
+	uint32_t discard_gran; /**< bytes; smaller parts may be ignored */
+	uint32_t flags; /**< enum wire_vol_flag */
+	uint32_t generation; /**< counts changes of size or flags */
 	uint32_t reserved[3];
 	uint8_t uuid[WIRE_EBD_UUID_LEN];
 	char name[WIRE_EBD_NAME_LEN];
@@ -197,53 +198,53 @@ struct wire_disc_query {
 
 struct wire_advert_volume {
 	char name[WIRE_EBD_NAME_LEN];
-	uint64_t size;       /**< bytes */
+	uint64_t size; /**< bytes */
 	uint32_t block_size; /**< bytes */
-	uint32_t flags;      /**< enum wire_vol_flag */
+	uint32_t flags; /**< enum wire_vol_flag */
 };
 
 struct wire_advert {
 	uint8_t target_uuid[WIRE_EBD_UUID_LEN];
-	uint64_t epoch;      /**< differs at each start of the target */
-	uint32_t p_max;      /**< largest payload unit the target's link takes */
+	uint64_t epoch; /**< differs at each start of the target */
+	uint32_t p_max; /**< largest payload unit the target's link takes */
 	uint16_t nb_volumes; /**< of the target */
-	uint16_t first;      /**< index of the first one in this frame */
+	uint16_t first; /**< index of the first one in this frame */
 	/* struct wire_advert_volume[]: as many as plen says, at most WIRE_ADVERT_VOLUMES */
 };
-#define WIRE_ADVERT_VOLUMES                                                                        \
+#define WIRE_ADVERT_VOLUMES \
 	((WIRE_EBD_MAX_CTRL - sizeof(struct wire_advert)) / sizeof(struct wire_advert_volume))
 
 struct wire_open {
 	uint8_t client_uuid[WIRE_EBD_UUID_LEN];
-	uint64_t nonce;    /**< grows with each start of the client and each of its re-opens */
-	uint32_t p;        /**< payload unit, probed beforehand */
-	uint16_t depth;    /**< commands the client wants to have in flight */
-	uint16_t queue;    /**< sessions of one client and nonce differ in it */
+	uint64_t nonce; /**< grows with each start of the client and each of its re-opens */
+	uint32_t p; /**< payload unit, probed beforehand */
+	uint16_t depth; /**< commands the client wants to have in flight */
+	uint16_t queue; /**< sessions of one client and nonce differ in it */
 	uint32_t features; /**< enum wire_feature */
 	uint32_t reserved;
 	char volume[WIRE_EBD_NAME_LEN];
 };
 
 struct wire_challenge {
-	uint64_t nonce;     /**< of the OPEN */
-	uint64_t stamp;     /**< target's, opaque to the client */
+	uint64_t nonce; /**< of the OPEN */
+	uint64_t stamp; /**< target's, opaque to the client */
 	uint8_t cookie[16]; /**< target's, opaque to the client: MAC over OPEN, address and stamp */
 };
 
 struct wire_proof {
-	struct wire_open open;           /**< as in OPEN */
+	struct wire_open open; /**< as in OPEN */
 	struct wire_challenge challenge; /**< as in CHALLENGE */
-	uint32_t auth_len;               /**< bytes of auth that count; 0 without a key */
+	uint32_t auth_len; /**< bytes of auth that count; 0 without a key */
 	uint32_t reserved;
 	uint8_t auth[32]; /**< HMAC-SHA256 of the transcript under the client's key */
 };
 
 struct wire_opened {
-	uint64_t nonce;    /**< of the OPEN */
-	uint64_t epoch;    /**< as in wire_advert */
-	uint32_t isn;      /**< the first command has cseq isn + 1; acks start at isn */
+	uint64_t nonce; /**< of the OPEN */
+	uint64_t epoch; /**< as in wire_advert */
+	uint32_t isn; /**< the first command has cseq isn + 1; acks start at isn */
 	uint32_t p;
-	uint16_t depth;    /**< commands in flight at most, whatever limit says */
+	uint16_t depth; /**< commands in flight at most, whatever limit says */
 	uint16_t reserved;
 	uint32_t features;
 	uint32_t lease_ms; /**< a session silent for so long is collected */
@@ -257,8 +258,8 @@ struct wire_refused {
 
 /** MESSAGE: plen - sizeof bytes of message follow. Regions are in the initiator's command. */
 struct wire_message {
-	uint32_t protocol;   /**< which upper protocol, e.g. the file personality */
-	uint32_t sink_len;   /**< bytes the target may send back as DATA */
+	uint32_t protocol; /**< which upper protocol, e.g. the file personality */
+	uint32_t sink_len; /**< bytes the target may send back as DATA */
 	uint32_t source_len; /**< bytes the target may GRANT */
 	uint32_t reserved;
 };
@@ -380,10 +381,10 @@ wire_crc_store(void *frame, uint32_t crc)
 static inline uint32_t
 wire_p_of_mtu(uint32_t mtu)
 {
-	return mtu >= WIRE_EBD_P_LARGE + 50 ? WIRE_EBD_P_LARGE
-		: mtu >= WIRE_EBD_P_PAGE + 50  ? WIRE_EBD_P_PAGE
-		: mtu >= WIRE_EBD_P_SMALL + 50 ? WIRE_EBD_P_SMALL
-					       : 0;
+	return mtu >= WIRE_EBD_P_LARGE + 50   ? WIRE_EBD_P_LARGE
+	       : mtu >= WIRE_EBD_P_PAGE + 50  ? WIRE_EBD_P_PAGE
+	       : mtu >= WIRE_EBD_P_SMALL + 50 ? WIRE_EBD_P_SMALL
+					      : 0;
 }
 
 /** True for the three payload units of version 1. */

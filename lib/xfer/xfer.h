@@ -23,16 +23,16 @@
 #define XFER_NSEC_PER_SEC 1000000000ull
 #define XFER_NO_DEADLINE UINT64_MAX
 #define XFER_MAX_DEPTH 256 /**< commands in flight per session */
-#define XFER_MAX_PORTS 8   /**< links a target serves */
+#define XFER_MAX_PORTS 8 /**< links a target serves */
 
 /** Bytes an engine may write to xfer_tx.hdr: a header and a DISC or CTRL payload. */
 #define XFER_TX_ROOM (WIRE_EBD_HDR_LEN + WIRE_EBD_MAX_CTRL)
 
 /** A frame as received. */
 struct xfer_rx {
-	const void *hdr;     /**< at least min(len, 64) bytes, any alignment */
+	const void *hdr; /**< at least min(len, 64) bytes, any alignment */
 	const void *payload; /**< len - 64 contiguous bytes; unused when len <= 64 */
-	uint32_t len;        /**< bytes of the whole frame */
+	uint32_t len; /**< bytes of the whole frame */
 };
 
 struct xfer_cmd;
@@ -40,13 +40,13 @@ struct xfer_io;
 
 /** A frame to be sent: [hdr, hdr_len) and then data_len bytes by reference. */
 struct xfer_tx {
-	void *hdr;         /**< in: XFER_TX_ROOM writable bytes */
-	uint32_t hdr_len;  /**< 64, or more when a control payload follows the header in place */
+	void *hdr; /**< in: XFER_TX_ROOM writable bytes */
+	uint32_t hdr_len; /**< 64, or more when a control payload follows the header in place */
 	uint32_t data_len; /**< bytes of the payload that are not in hdr */
 	uint32_t data_off; /**< where they start in the command's data */
 	union {
 		struct xfer_cmd *cmd; /**< initiator; NULL: data_len bytes of zeroes */
-		struct xfer_io *io;   /**< target; NULL: data_len bytes of zeroes */
+		struct xfer_io *io; /**< target; NULL: data_len bytes of zeroes */
 	};
 	bool seal; /**< the caller must call xfer_tx_seal() */
 	bool retx; /**< sent before: may outlive the command, so send a copy of the data */
@@ -62,21 +62,21 @@ struct xfer_seg {
 void xfer_tx_seal(struct xfer_tx *tx, const struct xfer_seg *segs, unsigned nb_segs);
 
 /** Counters both ends have: {name, text}. */
-#define XFER_COUNTER_LIST(X)                                                                       \
-	X(rx_frames, "frames received and accepted")                                               \
-	X(rx_bytes, "payload bytes placed")                                                        \
-	X(tx_frames, "frames sent")                                                                \
-	X(tx_bytes, "payload bytes sent")                                                          \
-	X(retransmits, "frames sent again")                                                        \
-	X(naks, "NAK frames sent")                                                                 \
-	X(probes, "PROBE frames sent or answered")                                                 \
-	X(duplicates, "commands received again (target), tail probes sent (initiator)")            \
-	X(timeouts, "retransmission timers that ran out")                                          \
-	X(commands, "commands started")                                                            \
-	X(completions, "commands ended")                                                           \
-	X(errors, "commands ended with an error")                                                  \
-	X(sessions, "sessions opened")                                                             \
-	X(fenced, "sessions ended by a newer one of the same client")                              \
+#define XFER_COUNTER_LIST(X) \
+	X(rx_frames, "frames received and accepted") \
+	X(rx_bytes, "payload bytes placed") \
+	X(tx_frames, "frames sent") \
+	X(tx_bytes, "payload bytes sent") \
+	X(retransmits, "frames sent again") \
+	X(naks, "NAK frames sent") \
+	X(probes, "PROBE frames sent or answered") \
+	X(duplicates, "commands received again (target), tail probes sent (initiator)") \
+	X(timeouts, "retransmission timers that ran out") \
+	X(commands, "commands started") \
+	X(completions, "commands ended") \
+	X(errors, "commands ended with an error") \
+	X(sessions, "sessions opened") \
+	X(fenced, "sessions ended by a newer one of the same client") \
 	X(collected, "sessions ended because their lease ran out")
 
 struct xfer_stats {
@@ -92,13 +92,13 @@ struct xfer_stats {
 
 /** Where a session stands. */
 enum xfer_ini_state {
-	XFER_INI_IDLE,      /**< not opened, or closed */
-	XFER_INI_DISCOVER,  /**< asking who has the volume */
-	XFER_INI_PROBE,     /**< finding the largest payload unit the path carries */
-	XFER_INI_OPEN,      /**< OPEN sent */
-	XFER_INI_PROOF,     /**< challenge answered */
-	XFER_INI_LIVE,      /**< commands flow */
-	XFER_INI_CLOSING,   /**< CLOSE sent */
+	XFER_INI_IDLE, /**< not opened, or closed */
+	XFER_INI_DISCOVER, /**< asking who has the volume */
+	XFER_INI_PROBE, /**< finding the largest payload unit the path carries */
+	XFER_INI_OPEN, /**< OPEN sent */
+	XFER_INI_PROOF, /**< challenge answered */
+	XFER_INI_LIVE, /**< commands flow */
+	XFER_INI_CLOSING, /**< CLOSE sent */
 	XFER_INI_STATES
 };
 
@@ -106,10 +106,10 @@ const char *xfer_ini_state_name(enum xfer_ini_state s);
 
 /** What the event callback reports. */
 enum xfer_ini_event {
-	XFER_EV_OPENED,  /**< LIVE; geometry and payload unit are known */
-	XFER_EV_LOST,    /**< the peer fell silent or lost the session; reopening */
+	XFER_EV_OPENED, /**< LIVE; geometry and payload unit are known */
+	XFER_EV_LOST, /**< the peer fell silent or lost the session; reopening */
 	XFER_EV_REFUSED, /**< status says why; the engine keeps trying for BUSY, else it is IDLE */
-	XFER_EV_CLOSED,  /**< IDLE again */
+	XFER_EV_CLOSED, /**< IDLE again */
 	XFER_EV_CHANGED, /**< the volume's geometry changed */
 };
 
@@ -120,10 +120,10 @@ enum xfer_ini_event {
 struct xfer_cmd {
 	/* Set by the caller. */
 	void (*done)(struct xfer_cmd *cmd, int status); /**< 0 or -errno; may submit again */
-	uint64_t addr;  /**< byte address on the volume */
-	uint32_t len;   /**< bytes; READ, WRITE: at most xfer_ini_quantum() */
+	uint64_t addr; /**< byte address on the volume */
+	uint32_t len; /**< bytes; READ, WRITE: at most xfer_ini_quantum() */
 	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST */
-	uint8_t op;     /**< enum wire_cmd_op */
+	uint8_t op; /**< enum wire_cmd_op */
 
 	/* The engine's. */
 	uint8_t state;
@@ -132,43 +132,45 @@ struct xfer_cmd {
 	bool send_nak;
 	bool on_write_list;
 	uint16_t slot;
-	uint16_t hi;        /**< READ: fragments below this one have been seen or overtaken */
+	uint16_t hi; /**< READ: fragments below this one have been seen or overtaken */
 	uint32_t tag;
 	uint32_t cseq;
-	uint64_t got;       /**< READ: fragments placed */
-	uint64_t want;      /**< WRITE: fragments to send */
-	uint64_t sent;      /**< WRITE: fragments sent at least once */
-	uint64_t naked;     /**< READ: fragments asked for again since the last timeout */
+	uint64_t got; /**< READ: fragments placed */
+	uint64_t want; /**< WRITE: fragments to send */
+	uint64_t sent; /**< WRITE: fragments sent at least once */
+	uint64_t naked; /**< READ: fragments asked for again since the last timeout */
 	uint64_t submit_ns;
 	uint64_t deadline_ns;
-	struct mpn_list node;   /**< pending, or active (in order of cseq) */
+	struct mpn_list node; /**< pending, or active (in order of cseq) */
 	struct mpn_list txnode; /**< has frames to send */
 	struct mpn_list wrnode; /**< writes in flight, for the overlap rule */
 };
 
 struct xfer_ini_conf {
 	uint8_t client_uuid[WIRE_EBD_UUID_LEN];
-	uint64_t nonce;      /**< must be above that of every earlier start with this UUID */
-	uint8_t mac[6];      /**< of this end */
-	uint8_t target[6];   /**< of the target; all zero: discover it by multicast */
+	uint64_t nonce; /**< must be above that of every earlier start with this UUID */
+	uint8_t mac[6]; /**< of this end */
+	uint8_t target[6]; /**< of the target; all zero: discover it by multicast */
 	uint16_t ethertype_to_target;
 	uint16_t ethertype_to_initiator;
 	char volume[WIRE_EBD_NAME_LEN];
-	uint32_t p_max;      /**< what this end's MTU allows, see wire_p_of_mtu() */
-	uint16_t depth;      /**< commands in flight, 1..XFER_MAX_DEPTH */
-	uint16_t slot_base;  /**< slots of this session are [slot_base, slot_base + depth) */
-	uint16_t queue;      /**< tells sessions of one client apart */
-	uint32_t features;   /**< enum wire_feature wanted */
-	uint32_t rx_frames;  /**< read fragments that may be under way to us, at least 64 */
+	uint32_t p_max; /**< what this end's MTU allows, see wire_p_of_mtu() */
+	uint16_t depth; /**< commands in flight, 1..XFER_MAX_DEPTH */
+	uint16_t slot_base; /**< slots of this session are [slot_base, slot_base + depth) */
+	uint16_t queue; /**< tells sessions of one client apart */
+	uint32_t features; /**< enum wire_feature wanted */
+	uint32_t rx_frames; /**< read fragments that may be under way to us, at least 64 */
 	uint64_t rto_min_ns; /**< 2 ms on cores of its own, 20 ms on shared ones */
 	uint64_t rto_max_ns; /**< 1 s */
-	uint64_t probe_ns;   /**< least delay of a tail probe: 200 us */
-	uint64_t dead_ns;    /**< peer silent for so long with work outstanding: reopen; 500 ms */
-	uint64_t fail_after_ns; /**< commands fail with -ETIMEDOUT when the peer is gone for so long; 0: never */
-	uint64_t keepalive_ns;  /**< PROBE when idle for so long: 1 s */
+	uint64_t probe_ns; /**< least delay of a tail probe: 200 us */
+	uint64_t dead_ns; /**< peer silent for so long with work outstanding: reopen; 500 ms */
+	uint64_t
+		fail_after_ns; /**< commands fail with -ETIMEDOUT when the peer is gone for so long; 0: never */
+	uint64_t keepalive_ns; /**< PROBE when idle for so long: 1 s */
 
 	/** Put len bytes of payload at offset off of the command's data. Every check has passed. */
-	void (*place)(void *ctx, struct xfer_cmd *cmd, uint32_t off, const void *payload, uint32_t len);
+	void (*place)(
+		void *ctx, struct xfer_cmd *cmd, uint32_t off, const void *payload, uint32_t len);
 	/** Something happened to the session; status is 0 or -errno. Not called from submit. */
 	void (*event)(void *ctx, enum xfer_ini_event ev, int status);
 	void *ctx;
@@ -233,10 +235,10 @@ const struct xfer_stats *xfer_ini_stats(const struct xfer_ini *ini);
 enum xfer_io_state {
 	XFER_IO_FREE,
 	XFER_IO_WAIT_BUF, /**< waits for memory for its data */
-	XFER_IO_FILL,     /**< granted write: data is coming in */
-	XFER_IO_EXEC,     /**< in the back end */
-	XFER_IO_SEND,     /**< read: data is going out */
-	XFER_IO_DONE,     /**< answered; the answer is kept until it is acknowledged */
+	XFER_IO_FILL, /**< granted write: data is coming in */
+	XFER_IO_EXEC, /**< in the back end */
+	XFER_IO_SEND, /**< read: data is going out */
+	XFER_IO_DONE, /**< answered; the answer is kept until it is acknowledged */
 	XFER_IO_STATES
 };
 
@@ -247,27 +249,27 @@ struct xfer_io {
 	uint64_t addr;
 	uint32_t len;
 	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST */
-	uint8_t op;     /**< READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES */
-	uint8_t state;  /**< enum xfer_io_state */
+	uint8_t op; /**< READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES */
+	uint8_t state; /**< enum xfer_io_state */
 	uint32_t export_index;
-	void *buf;      /**< the caller's: set by buf_get(), cleared by buf_put() */
-	void *priv;     /**< the caller's, for the time in the back end */
+	void *buf; /**< the caller's: set by buf_get(), cleared by buf_put() */
+	void *priv; /**< the caller's, for the time in the back end */
 	/* -------- */
 	struct xfer_session *session;
 	uint32_t cseq;
 	uint32_t tag;
-	uint32_t ts;      /**< of the frame to answer */
-	uint16_t status;  /**< enum wire_status */
+	uint32_t ts; /**< of the frame to answer */
+	uint16_t status; /**< enum wire_status */
 	uint16_t detail;
 	uint16_t nb_frags;
 	bool send_rsp;
 	bool send_nak;
-	bool orphan;      /**< nobody waits for the answer any more: free it when the back end is done */
-	uint64_t got;     /**< write fragments placed */
+	bool orphan; /**< nobody waits for the answer any more: free it when the back end is done */
+	uint64_t got; /**< write fragments placed */
 	uint64_t granted; /**< write fragments asked for */
-	uint64_t want;    /**< read fragments to send */
-	uint64_t grant;   /**< write fragments to be granted by the next GRANT frames */
-	uint64_t naked;   /**< fragments in the NAK to be sent */
+	uint64_t want; /**< read fragments to send */
+	uint64_t grant; /**< write fragments to be granted by the next GRANT frames */
+	uint64_t naked; /**< fragments in the NAK to be sent */
 	struct mpn_list node; /**< of the port's send list, or of the target's wait list */
 };
 
@@ -278,12 +280,13 @@ struct xfer_tgt_conf {
 	uint16_t ethertype_to_initiator;
 	uint16_t max_sessions; /**< 1..1024 */
 	uint16_t max_exports;
-	uint16_t max_depth;    /**< commands in flight per session, 1..XFER_MAX_DEPTH */
-	uint32_t credits;      /**< sum over all sessions; at most the RX descriptors / 2 */
+	uint16_t max_depth; /**< commands in flight per session, 1..XFER_MAX_DEPTH */
+	uint32_t credits; /**< sum over all sessions; at most the RX descriptors / 2 */
 	uint32_t grant_frames; /**< granted write fragments under way to us, over all sessions */
-	uint32_t features;     /**< enum wire_feature this target takes; CRC is granted when asked for */
-	bool require_crc;      /**< refuse sessions without CRC */
-	uint64_t lease_ns;     /**< 30 s */
+	uint32_t
+		features; /**< enum wire_feature this target takes; CRC is granted when asked for */
+	bool require_crc; /**< refuse sessions without CRC */
+	uint64_t lease_ns; /**< 30 s */
 
 	/** Random number, for session ids and first sequence numbers. */
 	uint64_t (*random)(void *ctx);
@@ -294,7 +297,8 @@ struct xfer_tgt_conf {
 	/** The engine has no more use for the memory (frames pulled before may). */
 	void (*buf_put)(void *ctx, struct xfer_io *io);
 	/** Put len bytes of payload at offset off of the io's data. Every check has passed. */
-	void (*place)(void *ctx, struct xfer_io *io, uint32_t off, const void *payload, uint32_t len);
+	void (*place)(
+		void *ctx, struct xfer_io *io, uint32_t off, const void *payload, uint32_t len);
 	/** Execute io; xfer_tgt_io_done() follows exactly once, at once or later. */
 	void (*io_start)(void *ctx, struct xfer_io *io);
 	void *ctx;
@@ -347,7 +351,7 @@ struct xfer_session_info {
 };
 
 /** The n-th live session, 0 <= n. @return 0 or -ENOENT when there are not so many */
-int xfer_tgt_session_info(const struct xfer_tgt *t, unsigned n, uint64_t now_ns,
-	struct xfer_session_info *info);
+int xfer_tgt_session_info(
+	const struct xfer_tgt *t, unsigned n, uint64_t now_ns, struct xfer_session_info *info);
 
 #endif
