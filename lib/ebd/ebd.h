@@ -47,6 +47,8 @@ struct ebd_io;
 
 /** Version of the library, "0.1.0". */
 const char *ebd_version(void);
+/** Monotonic time in ns, without a system call once a client or a server exists. */
+uint64_t ebd_now_ns(void);
 
 /* ---- Client ---- */
 
@@ -69,6 +71,14 @@ struct ebd_client_conf {
 	enum ebd_idle idle; /**< for the synchronous calls */
 	uint64_t connect_timeout_ms; /**< for ebd_queue_open() and ebd_discover(), 0: 5000 */
 	int lcore; /**< core to run on when the library starts the EAL; 0: leave as is, N: N-1 */
+	/**
+	 * Called in every round of a call that waits (ebd_discover(), ebd_queue_open(), the synchronous
+	 * twins, ebd_queue_close()), for what else lives on this thread: a server on a ring link, a
+	 * look at a flag a signal has set. Gives the work it found, or -errno: the call gives up with it,
+	 * except ebd_queue_close(), which goes on. NULL: nothing.
+	 */
+	int (*background)(void *arg);
+	void *background_arg;
 };
 
 /**

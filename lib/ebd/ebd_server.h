@@ -14,11 +14,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "ebd.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 struct ebd_server;
+struct mpn_nic;
 struct mpn_out;
 
 struct ebd_server_conf {
@@ -30,6 +33,7 @@ struct ebd_server_conf {
 	uint32_t lease_ms; /**< silent sessions are collected after it, 0: 30000 */
 	uint32_t mem_mib; /**< memory for the EAL beyond what volumes need, 0: 256 */
 	int lcore; /**< as in struct ebd_client_conf */
+	enum ebd_idle idle; /**< for ebd_server_idle() */
 	const char *
 		first_link; /**< link the EAL is started for; NULL: the first ebd_server_link_add() */
 };
@@ -42,15 +46,32 @@ void ebd_server_destroy(struct ebd_server *s);
 /** Serve on a link, too. 0 or -errno (EINVAL, ENODEV, EACCES, ENOSPC, ENOMEM). */
 int ebd_server_link_add(struct ebd_server *s, const char *link);
 /**
+ * Serve on a NIC of the program's own that has the storage personality loaded and started. The NIC
+ * stays the program's: it polls it (mpn_nic_poll()) on the server's thread, beside ebd_server_poll(),
+ * and destroys it after the server. 0 or -errno (ENODEV: no storage personality, ENOSPC, ENOMEM).
+ */
+int ebd_server_nic_add(struct ebd_server *s, struct mpn_nic *nic);
+/**
  * Export a volume. spec as in "file:disk.img", "mem:1G", "delay:read=5ms:mem:64M".
  * @return 0; -EEXIST (name), -EINVAL (name, spec), -ENOSPC, or what opening the volume gave
  */
 int ebd_export_add(struct ebd_server *s, const char *name, const char *spec);
+/** One volume the server exports. */
+struct ebd_export_info {
+	char name[EBD_NAME_LEN];
+	uint64_t size; /**< bytes */
+	uint32_t block_size; /**< bytes */
+	bool read_only;
+};
+/** The n-th export. @return 0, or -ENOENT when there are not so many */
+int ebd_export_get(const struct ebd_server *s, unsigned n, struct ebd_export_info *info);
 /** Print the kinds of volumes and filters, one a line. */
 void ebd_volume_help(FILE *f);
 
 /** One round of everything. Never blocks. @return amount of work found, 0: idle */
 unsigned ebd_server_poll(struct ebd_server *s);
+/** Call it with what each round found: spins, yields or sleeps as the server's conf says. */
+void ebd_server_idle(struct ebd_server *s, unsigned work);
 /** Stop taking commands; poll on until ebd_server_quiet(). */
 void ebd_server_drain(struct ebd_server *s);
 bool ebd_server_quiet(const struct ebd_server *s);
