@@ -23,6 +23,7 @@ struct mpn_hist {
 	uint64_t bucket[MPN_HIST_BUCKETS];
 };
 
+/** Empty it. Needed before first use. */
 void mpn_hist_reset(struct mpn_hist *h);
 
 static inline uint32_t
@@ -49,9 +50,13 @@ mpn_hist_add(struct mpn_hist *h, uint64_t v)
 	h->bucket[mpn_hist_index(v)]++;
 }
 
+/** Add all of src to dst. */
 void mpn_hist_merge(struct mpn_hist *dst, const struct mpn_hist *src);
 
-/** Upper bound of the bucket that holds the given part (0 < part <= 1) of all values; 0 when empty. */
+/**
+ * Upper bound of the bucket that holds the given part (0 < part <= 1) of all values, but never above
+ * the largest value seen; 0 when empty.
+ */
 uint64_t mpn_hist_percentile(const struct mpn_hist *h, double part);
 
 #endif

@@ -16,7 +16,7 @@
 
 /**
  * One option "--name ARG". set() stores arg (NULL for a flag) into cfg and returns 0 or -errno; it
- * never prints. The error line then reads: "--name: 'arg': expected EXPECT".
+ * never prints. The error line then reads: "PROG: --name: 'arg': expected EXPECT".
  */
 struct mpn_opt {
 	const char *name; /**< long name, without dashes */
@@ -36,9 +36,10 @@ struct mpn_cmd {
 };
 
 /**
- * Parse argv[1..] by the table (options end at "--" or at the first of opts that is none; options and
- * operands may be mixed). Errors are one line on stderr, prefixed by prog, naming option, value and
- * what would be right; an unknown option names the nearest one.
+ * Parse argv[1..] by the table: "--name VALUE", "--name=VALUE", "-n VALUE", "-nVALUE", flags "-abc".
+ * Options and operands may be mixed; "--" ends the options; "-" is an operand. Errors are one line on
+ * stderr, prefixed by prog, naming option, value and what would be right; an unknown option names the
+ * nearest one.
  *
  * @param operands  receives pointers to the operands in order; room for argc
  * @return number of operands, or -EINVAL after the error line
@@ -50,8 +51,10 @@ int mpn_opt_parse(const char *prog, const struct mpn_opt *opts, size_t nb_opts, 
 void mpn_opt_help(FILE *f, const struct mpn_opt *opts, size_t nb_opts);
 
 /**
- * Run the command argv[1] names. Without one, or with --help or help: the list of commands.
- * @return the exit status of the command; 2 for an unknown one, after a line that names the nearest.
+ * Run the command argv[1] names. With --help, -h or help: the list of commands on stdout. "help NAME"
+ * runs "NAME --help".
+ * @return the exit status of the command; 2 for an unknown one, after a line that names the nearest,
+ *   and without one, after the list on stderr
  */
 int mpn_cmd_main(const char *prog, const char *summary, const struct mpn_cmd *cmds, size_t nb_cmds,
 	int argc, char **argv);

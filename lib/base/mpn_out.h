@@ -25,6 +25,7 @@ struct mpn_out {
 	uint8_t depth;
 	bool comma[MPN_OUT_DEPTH];
 	bool array[MPN_OUT_DEPTH];
+	bool dash; /* the next line of text starts an element of an array */
 };
 
 /** Start a result; the outermost object is open afterwards. */

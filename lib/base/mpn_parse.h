@@ -19,10 +19,10 @@
 /** Decimal or 0x hexadecimal, within [min, max]. */
 int mpn_parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out) MPN_MUST_CHECK;
 
-/** Bytes with an optional suffix k, M, G, T (powers of 1024; either case; "KiB" and "KB" as k). */
+/** Decimal bytes with an optional suffix k, M, G, T (powers of 1024; either case; "KiB" and "KB" as k). */
 int mpn_parse_size(const char *s, uint64_t min, uint64_t max, uint64_t *out) MPN_MUST_CHECK;
 
-/** A time with a suffix ns, us, ms, s, m; no suffix: seconds. Fractions allowed ("1.5s"). In ns. */
+/** A time with a suffix ns, us, ms, s, m; no suffix: seconds. Fractions allowed ("1.5s"). In ns, rounded down. */
 int mpn_parse_time_ns(const char *s, uint64_t min, uint64_t max, uint64_t *out) MPN_MUST_CHECK;
 
 /** on|off, yes|no, true|false, 1|0. */
@@ -42,12 +42,26 @@ int mpn_copy_str(char *dst, size_t size, const char *s) MPN_MUST_CHECK;
 
 /**
  * Take the next "key=value" or bare "value" (key empty) of a comma-separated list.
- * *cursor starts at the list and moves; returns 1 for an item, 0 at the end, -ENAMETOOLONG.
+ * *cursor starts at the list and moves; returns 1 for an item, 0 at the end, -ENAMETOOLONG (the
+ * cursor stays). "a,,b" has an empty item; a comma at the end is ignored.
  */
 int mpn_parse_kv(const char **cursor, char *key, size_t key_size, char *value,
 	size_t value_size) MPN_MUST_CHECK;
 
-/** "1.5 GiB", "4 KiB", "17 B" into buf. @return buf */
+/** "1.5 GiB", "4 KiB", "17 B" into buf, rounded to a tenth. @return buf */
 char *mpn_format_size(char *buf, size_t size, uint64_t bytes);
+
+/**
+ * The name that somebody probably meant who typed another one: begin, try all names, take best
+ * (NULL when none is near enough to be worth proposing).
+ */
+struct mpn_nearest {
+	const char *typed;
+	const char *best;
+	unsigned distance; /**< edits from typed to best; anything nearer replaces it */
+};
+
+void mpn_nearest_begin(struct mpn_nearest *n, const char *typed);
+void mpn_nearest_try(struct mpn_nearest *n, const char *name);
 
 #endif
