@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the mpnic authors
+#
+# Installs what is missing, builds everything, runs every test. One line per test; the last line is
+# the count. Exits non-zero when anything failed.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+# shellcheck source=devtools/setup.sh
+. devtools/setup.sh
+# shellcheck source=devtools/report.sh
+. devtools/report.sh
+
+usage() {
+	cat <<-'END'
+		usage: devtools/test.sh [--quick] [--jobs N] [--only PART]...
+		  --quick      gcc only, 50 seeds of the simulator, no sanitizers, fuzzers, benchmark
+		  --jobs N     compile with N processes (default: as many as there are cores)
+		  --only PART  lint, gcc, clang, nodpdk, sanitize, fuzz, doc, install, system, demo or perf
+	END
+}
+
+quick=false
+only=()
+JOBS=$(nproc)
+while [ $# -gt 0 ]; do
+	case $1 in
+	--quick) quick=true ;;
+	--jobs | --only)
+		[ $# -gt 1 ] || {
+			echo "test.sh: $1: expected a value" >&2
+			exit 2
+		}
+		if [ "$1" = --jobs ]; then JOBS=$2; else only+=("$2"); fi
+		shift
+		;;
+	-h | --help)
+		usage
+		exit 0
+		;;
+	*)
+		echo "test.sh: '$1': expected --quick, --jobs N or --only PART" >&2
+		exit 2
+		;;
+	esac
+	shift
+done
+case $JOBS in
+'' | *[!0-9]* | 0)
+	echo "test.sh: --jobs: '$JOBS': expected a number from 1 on" >&2
+	exit 2
+	;;
+esac
+export JOBS
+B="build-test"
+
+finish() {
+	[ -z "${REPORT_PID:-}" ] || kill "$REPORT_PID" 2>/dev/null
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# A pkg-config directory with everything but DPDK, to prove that a part needs none.
+hide_dpdk() {
+	local dir pc
+
+	mkdir -p "$B/pc-nodpdk"
+	for dir in $(pkg-config --variable pc_path pkg-config | tr ':' ' '); do
+		for pc in "$dir"/*.pc; do
+			case ${pc##*/} in
+			libdpdk* | mpnic* | '*.pc') ;;
+			*) ln -sf "$pc" "$B/pc-nodpdk/" ;;
+			esac
+		done
+	done
+}
+
+build() { # NAME [meson options]
+	local name=$1
+
+	shift
+	report_run "build $name" 1800 devtools/build.sh "$B/$name" -Dwerror=true "$@"
+}
+
+part_lint() {
+	local check
+
+	for check in layout spdx calls arrows size sleeps format shell; do
+		report_run "lint $check" 300 devtools/lint.sh "$check"
+	done
+}
+
+part_gcc() {
+	CC=gcc build gcc --prefix "$PWD/$B/root" --libdir lib || return
+	report_meson gcc "$B/gcc" --suite unit
+	part_sim gcc
+}
+
+part_sim() { # BUILD
+	local suite=sim
+
+	! $quick || suite=sim-quick
+	report_meson sim "$B/$1" --suite "$suite"
+}
+
+part_clang() {
+	CC=clang build clang || return
+	report_meson clang "$B/clang" --suite unit
+}
+
+part_nodpdk() {
+	hide_dpdk
+	CC=gcc PKG_CONFIG_LIBDIR=$PWD/$B/pc-nodpdk build nodpdk || return
+	report_run "nodpdk: no program needs DPDK" 60 bash -c \
+		"! ldd '$B'/nodpdk/test/test_* | grep -E 'not a dynamic|librte'"
+	report_meson nodpdk "$B/nodpdk" --suite unit
+}
+
+part_sanitize() {
+	hide_dpdk
+	CC=gcc PKG_CONFIG_LIBDIR=$PWD/$B/pc-nodpdk build sanitize -Db_sanitize="address,undefined" \
+		-Db_lundef=false || return
+	ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		report_meson sanitize "$B/sanitize" --suite unit --suite sim-quick
+}
+
+part_fuzz() {
+	hide_dpdk
+	CC=clang PKG_CONFIG_LIBDIR=$PWD/$B/pc-nodpdk build fuzz -Dfuzz=true || return
+	report_meson fuzz "$B/fuzz" --suite fuzz
+}
+
+part_doc() {
+	report_run "doc links" 60 devtools/check-doc.sh links
+	report_run "doc symbols" 300 devtools/check-doc.sh symbols
+}
+
+part_install() {
+	report_run "install and examples" 600 devtools/check-install.sh "$B/gcc"
+}
+
+part_system() {
+	local args=(--report "$REPORT_DIR" --build "$B/gcc")
+
+	! $quick || args+=(--quick)
+	test/system/run.sh "${args[@]}" &
+	REPORT_PID=$!
+	wait "$REPORT_PID"
+	REPORT_PID=
+}
+
+part_demo() {
+	report_run "demo" 600 devtools/demo.sh --build "$B/gcc" --out "$B/demo-out"
+}
+
+part_perf() {
+	report_run "perf: ratio to nbdkit" 300 test/perf/compare-nbdkit.sh --build "$B/gcc" --short --check
+	sed -n 's/^ratio/      ratio/p' "$REPORT_DIR/perf__ratio_to_nbdkit.log"
+}
+
+start=$EPOCHREALTIME
+setup_packages build demo test || exit 1
+report_init "$B/log"
+if [ ${#only[@]} -eq 0 ]; then
+	only=(lint gcc install system demo doc)
+	$quick || only=(lint gcc install system demo doc nodpdk clang sanitize fuzz perf)
+fi
+for part in "${only[@]}"; do
+	declare -F "part_$part" >/dev/null || {
+		echo "test.sh: --only: '$part': expected a part that --help names" >&2
+		exit 2
+	}
+	"part_$part"
+done
+echo "all of it took $(report_since "$start") s; the logs are in $B/log"
+report_end
