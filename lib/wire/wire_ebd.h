@@ -30,6 +30,7 @@
 #define WIRE_EBD_MAX_QUANTUM (128u << 10) /**< payload bytes in a command */
 #define WIRE_EBD_NAME_LEN 64 /**< volume name, zero-terminated */
 #define WIRE_EBD_UUID_LEN 16
+#define WIRE_EBD_MULTICAST {0x03, 0x45, 0x42, 0x44, 0x00, 0x01} /**< where QUERY goes */
 #define WIRE_EBD_MAX_CTRL 1408 /**< payload bytes of a DISC or CTRL frame: fits an MTU of 1500 */
 
 /* Payload units P. The choice follows the MTU: the frame is 64 + P, the MTU counts from byte 14. */
@@ -80,7 +81,7 @@ enum wire_cmd_op {
 	WIRE_FLUSH = 3, /**< makes every write answered before it durable, on all sessions */
 	WIRE_DISCARD = 4, /**< contents undefined afterwards */
 	WIRE_WRITE_ZEROES = 5, /**< reads back as zeroes */
-	WIRE_ABORT = 6, /**< addr names the victim: cseq in the high half, tag in the low */
+	WIRE_ABORT = 6, /**< one more frame of the command it ends: same tag, cseq and addr */
 	WIRE_IDENTIFY = 7, /**< answered like a read: struct wire_geometry */
 	WIRE_MESSAGE = 8, /**< an opaque message with optional regions: struct wire_message */
 };
@@ -130,11 +131,10 @@ enum wire_status {
 #undef X
 };
 
-/** Detail of an ABORT's RSP. */
+/** Detail of the RSP that answers an ABORT. */
 enum wire_abort_detail {
-	WIRE_ABORT_CANCELLED = 1, /**< it was not and never will be executed */
-	WIRE_ABORT_EXECUTING = 2, /**< too late: its own RSP follows */
-	WIRE_ABORT_DONE = 3, /**< too late: it is answered already */
+	WIRE_ABORT_CANCELLED = 1, /**< status ABORTED: nothing of it will be executed from now on */
+	WIRE_ABORT_EXECUTING = 2, /**< status RUNNING: too late, its own RSP follows */
 };
 
 /**

@@ -130,7 +130,7 @@ struct xfer_cmd {
 	uint8_t tries;
 	bool send_cmd;
 	bool send_nak;
-	bool on_write_list;
+	bool aborting;
 	uint16_t slot;
 	uint16_t hi; /**< READ: fragments below this one have been seen or overtaken */
 	uint32_t tag;
@@ -263,14 +263,17 @@ struct xfer_io {
 	uint16_t detail;
 	uint16_t nb_frags;
 	bool send_rsp;
-	bool send_nak;
 	bool orphan; /**< nobody waits for the answer any more: free it when the back end is done */
-	uint64_t got; /**< write fragments placed */
+	uint64_t got; /**< write: fragments placed; read: fragments sent at least once */
 	uint64_t granted; /**< write fragments asked for */
-	uint64_t want; /**< read fragments to send */
+	uint64_t want; /**< read: fragments to send; write: fragments asked for a second time */
 	uint64_t grant; /**< write fragments to be granted by the next GRANT frames */
 	uint64_t naked; /**< fragments in the NAK to be sent */
-	struct mpn_list node; /**< of the port's send list, or of the target's wait list */
+	uint16_t hi; /**< write fragments below this one have been seen or overtaken */
+	uint16_t burst; /**< frames sent since it last gave way to the others */
+	struct mpn_list node; /**< of the port's send list */
+	struct mpn_list
+		wnode; /**< of the target's list of those waiting for memory or for grants */
 };
 
 struct xfer_tgt_conf {

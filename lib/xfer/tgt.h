@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/* The target's state; private to lib/xfer. */
+
+#ifndef XFER_TGT_H
+#define XFER_TGT_H
+
+#include "xfer_int.h"
+
+#define TGT_TICK_NS (100ull * XFER_NSEC_PER_MSEC)
+#define TGT_IDLE_NS XFER_NSEC_PER_SEC /* a session idle for so long falls back to few credits */
+#define TGT_START_CREDITS 8
+#define TGT_COOKIE_NS (10 * XFER_NSEC_PER_SEC) /* a challenge is good for so long */
+#define TGT_GRANT_FRAGS 16 /* fragments in a grant */
+#define TGT_GRANTS_OUT 2 /* grants outstanding per command, to hide the round trip */
+#define TGT_BURST 16 /* frames a command sends before others have their turn */
+#define TGT_CTRL_RING 128 /* session answers waiting to be sent, per port */
+
+/* sid: index of the session in the low bits, random above. */
+#define TGT_SID_BITS 10
+#define TGT_SID_MASK ((1u << TGT_SID_BITS) - 1)
+
+enum session_state {
+	SESSION_FREE,
+	SESSION_OPENING, /* waits until the client's older sessions are quiet */
+	SESSION_LIVE,
+	SESSION_CLOSING, /* waits for its commands in the back end */
+};
+
+struct xfer_session {
+	uint8_t state;
+	bool closed_by_peer; /* answer CLOSED when quiet */
+	uint8_t port;
+	uint8_t mac[6];
+	uint8_t client_uuid[WIRE_EBD_UUID_LEN];
+	uint64_t nonce;
+	uint16_t queue;
+	uint16_t index;
+	uint32_t sid;
+	uint32_t tag; /* of the client's session frames */
+	uint32_t export_index;
+	uint32_t p;
+	uint32_t depth;
+	uint32_t features;
+	uint32_t base; /* every cseq <= base is finished and forgotten */
+	uint32_t acked; /* every cseq <= acked is finished at the initiator */
+	uint32_t highest; /* highest cseq received */
+	uint32_t limit; /* highest cseq it may send; never goes back */
+	uint32_t isn;
+	uint32_t credit;
+	uint32_t nb_exec; /* in the back end */
+	uint64_t last_rx_ns;
+	uint64_t commands;
+	struct xfer_io *window; /* cseq modulo its size */
+};
+
+struct tgt_export {
+	struct wire_geometry geometry;
+};
+
+/* A session answer to be sent; what it says is looked up when it goes. */
+struct tgt_ctrl {
+	uint8_t kind;
+	uint8_t op;
+	uint8_t mac[6];
+	uint16_t status;
+	uint16_t plen; /* PROBE */
+	uint32_t sid;
+	uint32_t tag;
+	uint32_t ts_echo;
+	uint32_t index; /* ADVERT: next volume */
+	uint32_t last; /* ADVERT: one past the last volume */
+	uint64_t nonce;
+	struct wire_challenge challenge;
+};
+
+struct tgt_port {
+	uint8_t mac[6];
+	uint32_t p_max;
+	uint32_t ctrl_head;
+	uint32_t nb_ctrl;
+	struct mpn_list sendq;
+	struct tgt_ctrl ctrl[TGT_CTRL_RING];
+};
+
+struct xfer_tgt {
+	struct xfer_tgt_conf conf;
+	struct xfer_stats stats;
+	bool draining;
+	bool pumping;
+	bool pump_again;
+	unsigned nb_ports;
+	uint32_t nb_exports;
+	uint32_t nb_io; /* neither FREE nor DONE */
+	uint32_t promised; /* sum of the sessions' credits */
+	uint32_t granted_out; /* granted fragments that have not arrived */
+	uint32_t window_size; /* power of two, >= max_depth */
+	uint64_t next_tick_ns;
+	struct xfer_io
+		*sent; /* its last frame was pulled; its memory is given back at the next call */
+	struct mpn_list wait_buf;
+	struct mpn_list wait_grant;
+	struct tgt_export *exports;
+	struct xfer_session *sessions;
+	struct tgt_port ports[XFER_MAX_PORTS];
+};
+
+/* tgt_session.c */
+enum wire_drop
+tgt_rx_disc(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const struct xfer_rx *rx);
+enum wire_drop tgt_rx_ctrl(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h,
+	const struct xfer_rx *rx, uint64_t now_ns);
+struct tgt_ctrl *tgt_ctrl_push(
+	struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, uint8_t kind, uint8_t op);
+void tgt_session_kill(struct xfer_tgt *t, struct xfer_session *s, uint64_t now_ns);
+void tgt_session_check_quiet(struct xfer_tgt *t, struct xfer_session *s, uint64_t now_ns);
+void tgt_session_fill_opened(
+	const struct xfer_tgt *t, const struct xfer_session *s, struct wire_opened *o);
+
+/* tgt_credit.c */
+void tgt_credit_open(struct xfer_tgt *t, struct xfer_session *s);
+void tgt_credit_close(struct xfer_tgt *t, struct xfer_session *s);
+void tgt_credit_update(struct xfer_tgt *t, struct xfer_session *s);
+void tgt_credit_idle(struct xfer_tgt *t, struct xfer_session *s);
+
+/* tgt_cmd.c */
+enum wire_drop tgt_rx_cmd(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
+	const struct xfer_rx *rx);
+enum wire_drop tgt_rx_data(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
+	const struct xfer_rx *rx);
+enum wire_drop tgt_rx_nak(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
+	const struct xfer_rx *rx);
+enum wire_drop tgt_rx_ack(struct xfer_tgt *t, struct xfer_session *s, uint32_t ack);
+void tgt_io_cancel(struct xfer_tgt *t, struct xfer_io *io);
+void tgt_io_answer(struct xfer_tgt *t, struct xfer_io *io, uint16_t status, uint16_t detail);
+void tgt_io_sent(struct xfer_tgt *t, struct xfer_io *io);
+
+/* tgt_io.c */
+void tgt_io_set_state(struct xfer_tgt *t, struct xfer_io *io, enum xfer_io_state to);
+void tgt_io_get_buf(struct xfer_tgt *t, struct xfer_io *io);
+void tgt_io_put_buf(struct xfer_tgt *t, struct xfer_io *io);
+void tgt_io_exec(struct xfer_tgt *t, struct xfer_io *io);
+void tgt_io_queue_tx(struct xfer_tgt *t, struct xfer_io *io);
+void tgt_grant_end(struct xfer_tgt *t, struct xfer_io *io);
+void tgt_pump(struct xfer_tgt *t);
+void tgt_finish_sent(struct xfer_tgt *t);
+
+static inline bool
+tgt_io_needs_buf(const struct xfer_io *io)
+{
+	return io->op == WIRE_READ || io->op == WIRE_WRITE;
+}
+
+#endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * The target's sessions. A stranger's OPEN costs no state: the CHALLENGE carries all there is to know
+ * back in the PROOF. A PROOF with a newer nonce fences what the same client had open: the new session
+ * is not answered before every command of the old ones has left the back end.
+ */
+
+#include "tgt.h"
+
+/* Queue a session answer to the sender of h. NULL: no room, the peer will ask again. */
+struct tgt_ctrl *
+tgt_ctrl_push(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, uint8_t kind, uint8_t op)
+{
+	struct tgt_port *p = &t->ports[port];
+	struct tgt_ctrl *c;
+
+	if (p->nb_ctrl == TGT_CTRL_RING) {
+		t->stats.drops[WIRE_DROP_NO_ROOM]++;
+		return NULL;
+	}
+	c = &p->ctrl[(p->ctrl_head + p->nb_ctrl++) % TGT_CTRL_RING];
+	*c = (struct tgt_ctrl){
+		.kind = kind, .op = op, .sid = h->sid, .tag = h->tag, .ts_echo = h->ts};
+	memcpy(c->mac, h->src, sizeof(c->mac));
+	return c;
+}
+
+static int
+find_export(const struct xfer_tgt *t, const char name[WIRE_EBD_NAME_LEN])
+{
+	uint32_t i;
+
+	for (i = 0; i < t->nb_exports; i++) {
+		if (memcmp(t->exports[i].geometry.name, name, WIRE_EBD_NAME_LEN) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+enum wire_drop
+tgt_rx_disc(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const struct xfer_rx *rx)
+{
+	struct wire_disc_query q;
+	struct tgt_ctrl *c;
+	int i = 0;
+
+	if (h->op != WIRE_DISC_QUERY)
+		return WIRE_DROP_OP;
+	memcpy(&q, rx->payload, sizeof(q));
+	if (q.name[0] != '\0')
+		i = find_export(t, q.name);
+	if (i < 0 || t->draining) /* not ours to answer */
+		return WIRE_ACCEPT;
+	c = tgt_ctrl_push(t, port, h, WIRE_DISC, WIRE_DISC_ADVERT);
+	if (c != NULL) {
+		c->sid = 0;
+		c->index = (uint32_t)i;
+		c->last = q.name[0] != '\0' ? (uint32_t)i + 1 : t->nb_exports;
+	}
+	return WIRE_ACCEPT;
+}
+
+/* ---- Opening ---- */
+
+static void
+make_cookie(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const struct wire_open *o,
+	uint64_t stamp, uint8_t cookie[16])
+{
+	uint8_t msg[sizeof(*o) + sizeof(stamp) + sizeof(h->src) + 1];
+
+	memcpy(msg, o, sizeof(*o));
+	memcpy(msg + sizeof(*o), &stamp, sizeof(stamp));
+	memcpy(msg + sizeof(*o) + sizeof(stamp), h->src, sizeof(h->src));
+	msg[sizeof(msg) - 1] = (uint8_t)port;
+	t->conf.mac(t->conf.ctx, msg, sizeof(msg), cookie);
+}
+
+static void
+refuse(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, uint64_t nonce, uint16_t status)
+{
+	struct tgt_ctrl *c = tgt_ctrl_push(t, port, h, WIRE_CTRL, WIRE_CTRL_REFUSED);
+
+	if (c != NULL) {
+		c->nonce = nonce;
+		c->status = status;
+	}
+}
+
+static bool
+is_same_client(const struct xfer_session *s, const struct wire_open *o)
+{
+	return s->state != SESSION_FREE &&
+	       memcmp(s->client_uuid, o->client_uuid, sizeof(o->client_uuid)) == 0;
+}
+
+/* Has the client a session that is newer than this OPEN? */
+static bool
+is_outdated(const struct xfer_tgt *t, const struct wire_open *o)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		if (is_same_client(&t->sessions[i], o) && t->sessions[i].nonce > o->nonce)
+			return true;
+	}
+	return false;
+}
+
+/* WIRE_ST_OK when a session as asked for is possible on this port. */
+static uint16_t
+check_open(const struct xfer_tgt *t, unsigned port, const struct wire_open *o)
+{
+	if (t->draining)
+		return WIRE_ST_BUSY;
+	if (find_export(t, o->volume) < 0)
+		return WIRE_ST_NOVOLUME;
+	if (!wire_p_valid(o->p) || o->p > t->ports[port].p_max || o->depth == 0)
+		return WIRE_ST_PROTOCOL;
+	if (t->conf.require_crc && !(o->features & WIRE_FEAT_CRC))
+		return WIRE_ST_INTEGRITY;
+	if (is_outdated(t, o))
+		return WIRE_ST_STALE;
+	return WIRE_ST_OK;
+}
+
+static enum wire_drop
+rx_open(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const struct xfer_rx *rx,
+	uint64_t now_ns)
+{
+	struct wire_open o;
+	struct tgt_ctrl *c;
+	uint16_t status;
+
+	memcpy(&o, rx->payload, sizeof(o));
+	status = check_open(t, port, &o);
+	if (status != WIRE_ST_OK) {
+		refuse(t, port, h, o.nonce, status);
+		return WIRE_ACCEPT;
+	}
+	c = tgt_ctrl_push(t, port, h, WIRE_CTRL, WIRE_CTRL_CHALLENGE);
+	if (c != NULL) {
+		c->challenge.nonce = o.nonce;
+		c->challenge.stamp = now_ns;
+		make_cookie(t, port, h, &o, now_ns, c->challenge.cookie);
+	}
+	return WIRE_ACCEPT;
+}
+
+static void
+push_opened(struct xfer_tgt *t, const struct xfer_session *s)
+{
+	struct wire_ebd to = {.sid = s->sid, .tag = s->tag};
+
+	memcpy(to.src, s->mac, sizeof(to.src));
+	(void)tgt_ctrl_push(t, s->port, &to, WIRE_CTRL, WIRE_CTRL_OPENED);
+}
+
+/* A session may start when no other incarnation of its client has anything in the back end. */
+static void
+try_go_live(struct xfer_tgt *t, struct xfer_session *s, uint64_t now_ns)
+{
+	const struct xfer_session *o;
+	uint32_t i;
+
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		o = &t->sessions[i];
+		if (o->state == SESSION_CLOSING &&
+			memcmp(o->client_uuid, s->client_uuid, sizeof(s->client_uuid)) == 0)
+			return;
+	}
+	s->state = SESSION_LIVE;
+	s->last_rx_ns = now_ns;
+	t->stats.sessions++;
+	push_opened(t, s);
+}
+
+static void
+fence_older(struct xfer_tgt *t, const struct wire_open *o, uint64_t now_ns)
+{
+	struct xfer_session *s;
+	uint32_t i;
+
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		s = &t->sessions[i];
+		if (!is_same_client(s, o) || s->nonce >= o->nonce || s->state == SESSION_CLOSING)
+			continue;
+		t->stats.fenced++;
+		tgt_session_kill(t, s, now_ns);
+	}
+}
+
+static struct xfer_session *
+find_session(struct xfer_tgt *t, const struct wire_open *o)
+{
+	struct xfer_session *s;
+	uint32_t i;
+
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		s = &t->sessions[i];
+		if (is_same_client(s, o) && s->nonce == o->nonce && s->queue == o->queue)
+			return s;
+	}
+	return NULL;
+}
+
+static struct xfer_session *
+find_free_session(struct xfer_tgt *t)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		if (t->sessions[i].state == SESSION_FREE)
+			return &t->sessions[i];
+	}
+	return NULL;
+}
+
+static void
+create_session(struct xfer_tgt *t, struct xfer_session *s, unsigned port, const struct wire_ebd *h,
+	const struct wire_open *o)
+{
+	uint32_t random;
+
+	do {
+		random = (uint32_t)t->conf.random(t->conf.ctx) << TGT_SID_BITS;
+	} while (random == 0 || (random | s->index) == s->sid);
+	s->sid = random | s->index;
+	s->isn = (uint32_t)t->conf.random(t->conf.ctx);
+	s->base = s->isn;
+	s->acked = s->isn;
+	s->highest = s->isn;
+	s->state = SESSION_OPENING;
+	s->closed_by_peer = false;
+	s->port = (uint8_t)port;
+	memcpy(s->mac, h->src, sizeof(s->mac));
+	memcpy(s->client_uuid, o->client_uuid, sizeof(s->client_uuid));
+	s->nonce = o->nonce;
+	s->queue = o->queue;
+	s->tag = h->tag;
+	s->export_index = (uint32_t)find_export(t, o->volume);
+	s->p = o->p;
+	s->depth = MPN_MIN(o->depth, t->conf.max_depth);
+	s->features = o->features & t->conf.features;
+	s->nb_exec = 0;
+	s->commands = 0;
+	tgt_credit_open(t, s);
+}
+
+static enum wire_drop
+rx_proof(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const struct xfer_rx *rx,
+	uint64_t now_ns)
+{
+	struct wire_proof p;
+	struct xfer_session *s;
+	uint8_t cookie[16];
+	uint16_t status;
+
+	memcpy(&p, rx->payload, sizeof(p));
+	if (p.challenge.nonce != p.open.nonce || p.challenge.stamp > now_ns ||
+		now_ns - p.challenge.stamp > TGT_COOKIE_NS || p.auth_len != 0)
+		return WIRE_DROP_COOKIE;
+	make_cookie(t, port, h, &p.open, p.challenge.stamp, cookie);
+	if (memcmp(cookie, p.challenge.cookie, sizeof(cookie)) != 0)
+		return WIRE_DROP_COOKIE;
+	s = find_session(t, &p.open);
+	if (s != NULL) {
+		/* The answer was lost, or is not due yet. */
+		if (s->state == SESSION_LIVE)
+			push_opened(t, s);
+		return s->state == SESSION_CLOSING ? WIRE_DROP_STATE : WIRE_ACCEPT;
+	}
+	status = check_open(t, port, &p.open);
+	if (status == WIRE_ST_OK) {
+		fence_older(t, &p.open, now_ns);
+		s = find_free_session(t);
+		status = s == NULL ? WIRE_ST_BUSY : WIRE_ST_OK;
+	}
+	if (status != WIRE_ST_OK) {
+		refuse(t, port, h, p.open.nonce, status);
+		return WIRE_ACCEPT;
+	}
+	create_session(t, s, port, h, &p.open);
+	try_go_live(t, s, now_ns);
+	return WIRE_ACCEPT;
+}
+
+void
+tgt_session_fill_opened(
+	const struct xfer_tgt *t, const struct xfer_session *s, struct wire_opened *o)
+{
+	*o = (struct wire_opened){
+		.nonce = s->nonce,
+		.epoch = t->conf.epoch,
+		.isn = s->isn,
+		.p = s->p,
+		.depth = (uint16_t)s->depth,
+		.features = s->features,
+		.lease_ms = (uint32_t)(t->conf.lease_ns / XFER_NSEC_PER_MSEC),
+		.geometry = t->exports[s->export_index].geometry,
+	};
+}
+
+/* ---- Closing ---- */
+
+void
+tgt_session_check_quiet(struct xfer_tgt *t, struct xfer_session *s, uint64_t now_ns)
+{
+	struct wire_ebd to = {.sid = s->sid, .tag = s->tag};
+	struct xfer_session *o;
+	uint32_t i;
+
+	if (s->state != SESSION_CLOSING || s->nb_exec > 0)
+		return;
+	s->state = SESSION_FREE;
+	if (s->closed_by_peer) {
+		memcpy(to.src, s->mac, sizeof(to.src));
+		(void)tgt_ctrl_push(t, s->port, &to, WIRE_CTRL, WIRE_CTRL_CLOSED);
+	}
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		o = &t->sessions[i];
+		if (o->state == SESSION_OPENING)
+			try_go_live(t, o, now_ns);
+	}
+}
+
+/* No frame of the session counts any more; what is in the back end is waited for. */
+void
+tgt_session_kill(struct xfer_tgt *t, struct xfer_session *s, uint64_t now_ns)
+{
+	struct xfer_io *io;
+	uint32_t i;
+
+	s->state = SESSION_CLOSING;
+	tgt_credit_close(t, s);
+	for (i = 0; i < t->window_size; i++) {
+		io = &s->window[i];
+		if (io->state == XFER_IO_EXEC)
+			io->orphan = true;
+		else if (io->state != XFER_IO_FREE)
+			tgt_io_cancel(t, io);
+	}
+	tgt_session_check_quiet(t, s, now_ns);
+}
+
+static enum wire_drop
+rx_close(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, uint64_t now_ns)
+{
+	uint32_t i = h->sid & TGT_SID_MASK;
+	struct xfer_session *s = i < t->conf.max_sessions ? &t->sessions[i] : NULL;
+
+	if (s == NULL || s->state == SESSION_FREE || s->sid != h->sid) {
+		/* It is closed: the answer was lost. */
+		(void)tgt_ctrl_push(t, port, h, WIRE_CTRL, WIRE_CTRL_CLOSED);
+		return WIRE_ACCEPT;
+	}
+	if (s->port != port || !xfer_mac_equal(s->mac, h->src))
+		return WIRE_DROP_SRC_MAC;
+	s->closed_by_peer = true;
+	if (s->state == SESSION_LIVE)
+		tgt_session_kill(t, s, now_ns);
+	return WIRE_ACCEPT;
+}
+
+/* CTRL frames whose checksum was found right. */
+enum wire_drop
+tgt_rx_ctrl(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const struct xfer_rx *rx,
+	uint64_t now_ns)
+{
+	switch (h->op) {
+	case WIRE_CTRL_OPEN:
+		return rx_open(t, port, h, rx, now_ns);
+	case WIRE_CTRL_PROOF:
+		return rx_proof(t, port, h, rx, now_ns);
+	case WIRE_CTRL_CLOSE:
+		return rx_close(t, port, h, now_ns);
+	default:
+		return WIRE_DROP_OP;
+	}
+}
