@@ -130,6 +130,7 @@ struct mpn_nic_info {
 	X(rx_runt, "dropped: shorter than an Ethernet header") \
 	X(rx_not_ours, "dropped: for another station") \
 	X(rx_flow_full, "dropped: the personality's flow is above its watermark") \
+	X(tx_link_down, "dropped: the link is down") \
 	X(tx_busy, "the port took fewer frames than offered (kept, not lost)") \
 	X(polls, "rounds of the poll loop") \
 	X(idle_polls, "rounds that found nothing")
@@ -141,16 +142,21 @@ struct mpn_nic_stats {
 };
 
 /**
- * Bring up the port behind a link, with every quirk of its driver handled. The NIC has no personality
- * yet and drops everything.
- * @return the NIC; NULL with errno EINVAL (link, MTU), ENODEV, EEXIST (name), EACCES, ENOMEM,
+ * Bring up the port behind a link, with every quirk of its driver handled, and start it. The NIC has no
+ * personality yet and drops everything. The EAL must run. The peer need not be there: the link comes up
+ * by itself (info.link_up, MPN_NIC_LINK_UP) when it is, each time it comes back.
+ * @return the NIC; NULL with errno EINVAL (link, MTU), ENODEV, EEXIST (name), EBUSY, EACCES, ENOMEM,
  *   ETIMEDOUT, after one logged line that says what and why
  */
 struct mpn_nic *mpn_nic_create(const struct mpn_nic_conf *conf);
-/** Stop and unload all personalities, close the port, free the NIC. NULL is allowed. */
+/** Stop and unload all personalities, close the port, free the NIC. NULL is allowed. Not from inside a
+ *  poll. */
 void mpn_nic_destroy(struct mpn_nic *nic);
 
-/** Start and stop the port; personalities keep their state. 0 or -errno. */
+/**
+ * Start and stop the port; personalities keep their state. mpn_nic_create() has started it. While it is
+ * stopped, or the link is down, frames to send are dropped and counted. 0 or -errno.
+ */
 int mpn_nic_start(struct mpn_nic *nic) MPN_MUST_CHECK;
 void mpn_nic_stop(struct mpn_nic *nic);
 
@@ -163,7 +169,8 @@ unsigned mpn_nic_poll(struct mpn_nic *nic);
 
 /**
  * What a thread does between polls. Call it with the work the last round of all its NICs found:
- * spins, yields, or sleeps in steps of at most 50 us according to the policy.
+ * spins, yields, or sleeps according to the policy. SLEEP yields for the first millisecond of silence,
+ * then sleeps in steps of 50 us, and in longer ones (at most 1 ms) the longer the silence has lasted.
  */
 struct mpn_idler {
 	enum mpn_idle policy;
@@ -198,7 +205,8 @@ enum mpn_pers_state {
  * -EEXIST. load: -EADDRINUSE when a frame type is taken by another loaded personality; what its load
  * function gives. stop drains: it polls the NIC until the personality is quiet, at most 5 s
  * (-ETIMEDOUT: it is stopped all the same and its requests have failed).
- * args is passed to the personality's load function.
+ * args is passed to the personality's load function. stop, unload and undefine give -EBUSY inside a
+ * poll. name NULL: the kind's.
  */
 int mpn_personality_define(struct mpn_nic *nic, const char *kind, const char *name,
 	struct mpn_personality **p) MPN_MUST_CHECK;
@@ -222,6 +230,7 @@ const char *mpn_pers_state_name(enum mpn_pers_state s);
 	X(tx_frames, "frames taken from the personality") \
 	X(tx_bytes, "bytes taken from the personality") \
 	X(tx_full, "frames refused: TX flow full (back pressure)") \
+	X(tx_dropped, "frames dropped unsent: link down or personality stopped") \
 	X(cycles, "TSC cycles spent in the personality")
 
 struct mpn_flow_stats {

@@ -30,8 +30,9 @@ struct mpn_personality_ops {
 	/** Get ready; may call mpn_personality_set_ethertypes(). 0 or -errno; on failure leave nothing. */
 	int (*load)(struct mpn_personality *p, const void *args);
 	void (*unload)(struct mpn_personality *p);
+	/** Get going; frames may be sent from the first poll() on. 0 or -errno. */
 	int (*start)(struct mpn_personality *p);
-	/** Stop taking work; poll() goes on until quiet() says so. */
+	/** Stop taking work; rx_burst() and poll() go on until quiet() says so and the TX flow is empty. */
 	void (*stop)(struct mpn_personality *p);
 	/** True when everything that was accepted is completed or failed. NULL: always quiet. */
 	bool (*quiet)(struct mpn_personality *p);
@@ -42,13 +43,17 @@ struct mpn_personality_ops {
 	unsigned (*poll)(struct mpn_personality *p, uint64_t now_ns);
 	/** An adapter-wide event; may be NULL. */
 	void (*event)(struct mpn_personality *p, enum mpn_nic_event ev);
-	/** An error that belongs to this personality (the report, 2.2.4): -errno and its cause; may be NULL. */
+	/**
+	 * An error that belongs to this personality (the report, 2.2.4): -errno and its cause; may be NULL.
+	 * -ETIMEDOUT: it did not get quiet after stop(); what is open now must be failed, poll() ends.
+	 */
 	void (*error)(struct mpn_personality *p, int err, const char *cause);
 	/** Print own counters into the open object; may be NULL. */
 	void (*print)(struct mpn_personality *p, struct mpn_out *o);
 };
 
-/** Make a kind known; ops must live for ever. -EINVAL (ABI version, no name), -EEXIST. */
+/** Make a kind known; ops must live for ever. -EINVAL (ABI version, no name, a function missing),
+ *  -EEXIST, -ENOSPC. */
 int mpn_personality_register(const struct mpn_personality_ops *ops);
 
 /** Register at program start. */
@@ -63,7 +68,7 @@ struct mpn_nic *mpn_personality_nic(struct mpn_personality *p);
 /** Only from load. -EINVAL: more than 4, or below 0x600. */
 int mpn_personality_set_ethertypes(struct mpn_personality *p, const uint16_t *types, unsigned n);
 
-/** Frames the TX flow takes now. */
+/** Frames the TX flow takes now. 0 unless the personality is started or stopping. */
 unsigned mpn_flow_tx_room(struct mpn_personality *p);
 /**
  * Hand frames to the TX flow; the flow owns those it took. Frames must start with a complete Ethernet

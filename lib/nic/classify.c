@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * From the port to the RX flows, by frame type alone. What nobody takes is dropped here, before
+ * anything else has touched it; each cause has its counter.
+ */
+
+#include <rte_ether.h>
+#include <rte_prefetch.h>
+
+#include "nic_internal.h"
+
+#define MAC48 0xffffffffffffull
+#define PREFETCH_AHEAD 4
+
+/* The personality a frame is for, or NULL with its cause counted. */
+static struct mpn_personality *
+classify(struct mpn_nic *nic, const struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct mpn_personality *p;
+	uint64_t dst;
+	uint16_t type;
+	uint8_t claim;
+
+	if (mpn_unlikely(m->data_len < RTE_ETHER_HDR_LEN)) {
+		nic->stats.rx_runt++;
+		return NULL;
+	}
+	memcpy(&dst, frame, sizeof(dst));
+	dst &= MAC48;
+	/* The first bit on the wire marks group addresses, broadcast among them. */
+	if (mpn_unlikely(dst != nic->mac48 && !(frame[0] & 1))) {
+		nic->stats.rx_not_ours++;
+		return NULL;
+	}
+	type = (uint16_t)(frame[12] << 8 | frame[13]);
+	claim = nic->claims[type];
+	/* A frame whose VLAN tag the driver has taken off is still a tagged one. */
+	if (mpn_unlikely(claim == 0 || (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED))) {
+		nic->stats.rx_unclaimed++;
+		return NULL;
+	}
+	p = nic->pers[claim - 1];
+	if (mpn_unlikely(!personality_is_active(p))) {
+		nic->stats.rx_stopped++;
+		p->flow.stats.rx_dropped++;
+		return NULL;
+	}
+	return p;
+}
+
+static void
+push_flows(struct mpn_nic *nic)
+{
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		struct mpn_flow *flow = &nic->pers[i]->flow;
+
+		if (flow->nb_stage > 0)
+			nic->stats.rx_flow_full += flow_push_rx(flow);
+	}
+}
+
+unsigned
+nic_receive(struct mpn_nic *nic)
+{
+	struct rte_mbuf *mbufs[MPN_BURST];
+	struct rte_mbuf *drop[MPN_BURST];
+	unsigned nb_drop = 0;
+	uint64_t bytes = 0;
+	unsigned n;
+
+	n = rte_eth_rx_burst(nic->port_id, 0, mbufs, MPN_BURST);
+	if (n == 0)
+		return 0;
+	for (unsigned i = 0; i < n && i < PREFETCH_AHEAD; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
+	for (unsigned i = 0; i < n; i++) {
+		struct mpn_personality *p;
+
+		if (i + PREFETCH_AHEAD < n)
+			rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + PREFETCH_AHEAD], void *));
+		bytes += mbufs[i]->pkt_len;
+		p = classify(nic, mbufs[i]);
+		if (p != NULL)
+			p->flow.stage[p->flow.nb_stage++] = mbufs[i];
+		else
+			drop[nb_drop++] = mbufs[i];
+	}
+	nic->stats.rx_frames += n;
+	nic->stats.rx_bytes += bytes;
+	if (nb_drop > 0)
+		rte_pktmbuf_free_bulk(drop, nb_drop);
+	push_flows(nic);
+	return n;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * Starting DPDK from what a user said about a link, and leaving nothing behind.
+ */
+
+#include <ctype.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+#include "eal_files.h"
+#include "link.h"
+#include "mpn_log.h"
+#include "mpn_parse.h"
+#include "nic_internal.h"
+
+#define MAX_ARGS 64
+#define ARG_BYTES 4096
+#define DEFAULT_MEM_MIB 256
+
+/* argv for rte_eal_init(), in one piece. Errors add up in rc. */
+struct eal_args {
+	int argc;
+	int rc;
+	size_t used;
+	char *argv[MAX_ARGS + 1];
+	char text[ARG_BYTES];
+};
+
+static bool we_started;
+static bool we_ended;
+static bool with_hugepages;
+
+/* ---- Time ---- */
+
+static uint64_t ns_per_tsc_32; /* fixed point, 32 bits after the point */
+static uint64_t tsc_base, ns_base;
+
+static uint64_t
+read_clock_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* From here on time comes from the TSC, and goes on from where the clock is. */
+static void
+start_tsc_clock(void)
+{
+	tsc_base = rte_rdtsc();
+	ns_base = read_clock_ns();
+	ns_per_tsc_32 = (uint64_t)(((unsigned __int128)1000000000u << 32) / rte_get_tsc_hz());
+}
+
+uint64_t
+eal_tsc_to_ns(uint64_t tsc)
+{
+	return ns_base + (uint64_t)(((unsigned __int128)(tsc - tsc_base) * ns_per_tsc_32) >> 32);
+}
+
+uint64_t
+mpn_now_ns(void)
+{
+	return mpn_likely(ns_per_tsc_32 != 0) ? eal_tsc_to_ns(rte_rdtsc()) : read_clock_ns();
+}
+
+bool
+eal_is_running(void)
+{
+	/* The EAL measures the TSC near the end of its start. */
+	if (we_ended || rte_get_tsc_hz() == 0)
+		return false;
+	if (ns_per_tsc_32 == 0)
+		start_tsc_clock();
+	return true;
+}
+
+bool
+mpn_eal_has_hugepages(void)
+{
+	return rte_eal_has_hugepages() != 0;
+}
+
+/* ---- DPDK's log lines become ours ---- */
+
+static ssize_t
+write_log(void *cookie, const char *buf, size_t size)
+{
+	/* DPDK's errors are details of what we report ourselves in one line. */
+	enum mpn_log_level level =
+		rte_log_cur_msg_loglevel() <= (int)RTE_LOG_ERR ? MPN_LOG_WARN : MPN_LOG_INFO;
+	size_t len = size;
+
+	while (len > 0 && isspace((unsigned char)buf[len - 1]))
+		len--;
+	if (len > 0)
+		mpn_log(level, "dpdk", "%.*s", (int)len, buf);
+	return (ssize_t)size;
+}
+
+static void
+take_over_log(void)
+{
+	static const cookie_io_functions_t io = {.write = write_log};
+	static FILE *stream;
+
+	if (stream == NULL)
+		stream = fopencookie(NULL, "w", io);
+	if (stream == NULL)
+		return;
+	(void)setvbuf(stream, NULL, _IOLBF, 0);
+	(void)rte_openlog_stream(stream);
+}
+
+/* ---- Arguments ---- */
+
+static void add_arg(struct eal_args *a, const char *fmt, ...) MPN_PRINTF(2, 3);
+
+static void
+add_arg(struct eal_args *a, const char *fmt, ...)
+{
+	size_t room = sizeof(a->text) - a->used;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(a->text + a->used, room, fmt, ap);
+	va_end(ap);
+	if (n < 0 || (size_t)n >= room || a->argc == MAX_ARGS) {
+		a->rc = -E2BIG;
+		return;
+	}
+	a->argv[a->argc++] = a->text + a->used;
+	a->used += (size_t)n + 1;
+}
+
+/* What the user gave, cut at blanks. */
+static void
+add_extra(struct eal_args *a, const char *extra)
+{
+	while (extra != NULL && *(extra += strspn(extra, " \t\n")) != '\0') {
+		size_t len = strcspn(extra, " \t\n");
+
+		add_arg(a, "%.*s", (int)len, extra);
+		extra += len;
+	}
+}
+
+/* One lcore on all CPUs the thread may use now: it runs where it ran before. */
+static void
+add_floating_lcore(struct eal_args *a)
+{
+	char list[1024];
+	size_t used = 0;
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0) {
+		a->rc = -errno;
+		return;
+	}
+	for (unsigned first = 0; first < CPU_SETSIZE; first++) {
+		unsigned last = first;
+		int n;
+
+		if (!CPU_ISSET(first, &cpus))
+			continue;
+		while (last + 1 < CPU_SETSIZE && CPU_ISSET(last + 1, &cpus))
+			last++;
+		n = snprintf(list + used, sizeof(list) - used, "%s%u-%u", used > 0 ? "," : "",
+			first, last);
+		if (n < 0 || (size_t)n >= sizeof(list) - used)
+			break;
+		used += (size_t)n;
+		first = last;
+	}
+	add_arg(a, "--lcores=0@(%s)", list);
+}
+
+static bool
+extra_has(const char *extra, const char *flag)
+{
+	return extra != NULL && strstr(extra, flag) != NULL;
+}
+
+static void
+add_memory(struct eal_args *a, const struct mpn_eal_conf *conf)
+{
+	uint32_t mib = conf->mem_mib != 0 ? conf->mem_mib : DEFAULT_MEM_MIB;
+	char huge_dir[256];
+
+	if (extra_has(conf->extra, "--no-huge") || extra_has(conf->extra, "--huge-dir") ||
+		extra_has(conf->extra, "--in-memory"))
+		return;
+	if (!extra_has(conf->extra, "--socket-mem") && !extra_has(conf->extra, "-m "))
+		add_arg(a, "-m%u", mib);
+	/* One file for all of it: vhost peers map at most eight. */
+	add_arg(a, "--single-file-segments");
+	with_hugepages = !conf->no_huge && eal_find_hugepages(mib, huge_dir, sizeof(huge_dir));
+	if (with_hugepages)
+		add_arg(a, "--huge-dir=%s", huge_dir);
+	else
+		add_arg(a, "--no-huge");
+}
+
+static int
+build_args(struct eal_args *a, const struct mpn_eal_conf *conf)
+{
+	unsigned quirks = 0;
+
+	if (conf->link != NULL) {
+		struct link_spec spec;
+		int rc = link_parse(conf->link, &spec);
+
+		if (rc < 0)
+			return rc;
+		quirks = link_quirks(&spec);
+	}
+	add_arg(a, "%s", conf->prog != NULL ? conf->prog : "mpnic");
+	add_arg(a, "--log-level=*:%u", RTE_LOG_WARNING);
+	if (!extra_has(conf->extra, "--file-prefix"))
+		add_arg(a, "--file-prefix=" EAL_PREFIX "%d", (int)getpid());
+	if (!(quirks & LINK_NEEDS_PCI) && !extra_has(conf->extra, "-a ")) {
+		add_arg(a, "--no-pci");
+		add_arg(a, "--iova-mode=va");
+	}
+	if (conf->lcore >= 0)
+		add_arg(a, "-l%d", conf->lcore);
+	else if (!extra_has(conf->extra, "-l ") && !extra_has(conf->extra, "--lcores"))
+		add_floating_lcore(a);
+	add_memory(a, conf);
+	add_extra(a, conf->extra);
+	return a->rc < 0 ? mpn_log_err(-a->rc, "nic", "too many EAL arguments") : 0;
+}
+
+/* ---- Start and end ---- */
+
+/* A peer that goes away must not end the process; whoever handles the signal keeps his handler. */
+static void
+ignore_sigpipe(void)
+{
+	struct sigaction old;
+
+	if (sigaction(SIGPIPE, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) &&
+		old.sa_handler == SIG_DFL)
+		(void)signal(SIGPIPE, SIG_IGN);
+}
+
+static int
+run_init(struct eal_args *a)
+{
+	int rc, err;
+
+	take_over_log();
+	rte_errno = 0;
+	rc = rte_eal_init(a->argc, a->argv);
+	if (rc >= 0)
+		return 0;
+	err = rte_errno > 0 ? rte_errno : EIO;
+	/* What a failed start has written already. */
+	eal_remove_own_files();
+	return mpn_log_err(err, "nic", "DPDK does not start: %s%s", rte_strerror(err),
+		err == EALREADY ? " (it was ended in this process before)" : "");
+}
+
+int
+mpn_eal_start(const struct mpn_eal_conf *conf)
+{
+	struct eal_args *a;
+	int rc;
+
+	if (eal_is_running())
+		return 0;
+	a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		return mpn_err(ENOMEM);
+	rc = build_args(a, conf);
+	if (rc == 0)
+		rc = eal_prepare_runtime_dir();
+	if (rc == 0) {
+		eal_remove_stale_files();
+		rc = run_init(a);
+		eal_restore_runtime_dir();
+	}
+	free(a);
+	if (rc < 0)
+		return rc;
+	ignore_sigpipe();
+	start_tsc_clock();
+	we_started = true;
+	return 0;
+}
+
+void
+mpn_eal_stop(void)
+{
+	if (!we_started || we_ended)
+		return;
+	mpn_nic_pool_reap();
+	we_ended = true;
+	(void)rte_eal_cleanup();
+	eal_remove_own_files();
+}

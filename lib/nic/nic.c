@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * The NIC: made of a link, polled by one thread.
+ */
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+
+#include "mpn_log.h"
+#include "mpn_parse.h"
+#include "nic_internal.h"
+
+/* NICs are made and destroyed by several threads; each is polled by its own. */
+static pthread_mutex_t nics_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct mpn_nic *nics[RTE_MAX_ETHPORTS];
+
+static struct mpn_nic *
+find_nic(const char *name)
+{
+	for (unsigned i = 0; i < RTE_MAX_ETHPORTS; i++) {
+		if (nics[i] != NULL && strcmp(nics[i]->info.name, name) == 0)
+			return nics[i];
+	}
+	return NULL;
+}
+
+/* Under the lock. Gives the NIC its place, and a name when it has none. */
+static int
+enter_nic(struct mpn_nic *nic, const char *name)
+{
+	unsigned slot = 0, n = 0;
+
+	while (slot < RTE_MAX_ETHPORTS && nics[slot] != NULL)
+		slot++;
+	if (slot == RTE_MAX_ETHPORTS)
+		return mpn_log_err(ENOSPC, "nic", "no more than %u NICs", RTE_MAX_ETHPORTS);
+	if (name == NULL) {
+		do {
+			(void)snprintf(nic->info.name, sizeof(nic->info.name), "nic%u", n++);
+		} while (find_nic(nic->info.name) != NULL);
+	} else if (find_nic(name) != NULL) {
+		return mpn_log_err(EEXIST, "nic", "there is a NIC '%s' already", name);
+	} else if (mpn_copy_str(nic->info.name, sizeof(nic->info.name), name) < 0) {
+		return mpn_log_err(EINVAL, "nic", "NIC name '%s' is too long", name);
+	}
+	nics[slot] = nic;
+	return 0;
+}
+
+static void
+leave_nic(const struct mpn_nic *nic)
+{
+	pthread_mutex_lock(&nics_lock);
+	for (unsigned i = 0; i < RTE_MAX_ETHPORTS; i++) {
+		if (nics[i] == nic)
+			nics[i] = NULL;
+	}
+	pthread_mutex_unlock(&nics_lock);
+}
+
+struct mpn_nic *
+mpn_nic_get(unsigned n)
+{
+	struct mpn_nic *nic = NULL;
+
+	pthread_mutex_lock(&nics_lock);
+	for (unsigned i = 0; i < RTE_MAX_ETHPORTS && nic == NULL; i++) {
+		if (nics[i] != NULL && n-- == 0)
+			nic = nics[i];
+	}
+	pthread_mutex_unlock(&nics_lock);
+	return nic;
+}
+
+static int
+check_conf(struct mpn_nic_conf *conf)
+{
+	if (conf->flow_len == 0)
+		conf->flow_len = NIC_DEFAULT_FLOW_LEN;
+	if (conf->tx_cap == 0)
+		conf->tx_cap = NIC_DEFAULT_TX_CAP;
+	if (!rte_is_power_of_2(conf->flow_len) || conf->flow_len < 8 || conf->flow_len > 1u << 20)
+		return mpn_log_err(EINVAL, "nic",
+			"flow length %u: expected a power of two from 8 to 1048576",
+			conf->flow_len);
+	if (!eal_is_running())
+		return mpn_log_err(
+			EINVAL, "nic", "the EAL does not run: call mpn_eal_start() first");
+	return 0;
+}
+
+static uint16_t
+first_nonzero(uint16_t a, uint16_t b, uint16_t c)
+{
+	return a != 0 ? a : b != 0 ? b : c;
+}
+
+static int
+open_nic(struct mpn_nic *nic, const struct link_spec *spec)
+{
+	const struct mpn_nic_conf *conf = &nic->conf;
+	struct link_want want = {
+		.server = conf->server,
+		.mtu = conf->mtu,
+		.nb_rxd = first_nonzero(conf->nb_rxd, spec->kind->nb_rxd, NIC_DEFAULT_RXD),
+		.nb_txd = first_nonzero(conf->nb_txd, spec->kind->nb_txd, NIC_DEFAULT_TXD),
+	};
+	int rc;
+
+	mpn_nic_pool_reap();
+	nic->claims = calloc(1, NIC_FRAME_TYPES);
+	if (nic->claims == NULL)
+		return mpn_err(ENOMEM);
+	nic->sched = sched_find("fifo");
+	nic->link = link_open(spec, &want, &nic->link_dirty);
+	if (nic->link == NULL)
+		return -errno;
+	rc = nic_port_open(nic);
+	return rc < 0 ? rc : mpn_nic_start(nic);
+}
+
+static void
+free_nic(struct mpn_nic *nic)
+{
+	mpn_nic_stop(nic);
+	nic_port_close(nic);
+	free(nic->claims);
+	free(nic);
+	mpn_nic_pool_reap();
+}
+
+struct mpn_nic *
+mpn_nic_create(const struct mpn_nic_conf *conf)
+{
+	struct mpn_nic *nic;
+	struct link_spec spec;
+	int rc;
+
+	rc = link_parse(conf->link, &spec);
+	if (rc < 0)
+		return mpn_err_null(-rc);
+	nic = calloc(1, sizeof(*nic));
+	if (nic == NULL)
+		return mpn_err_null(ENOMEM);
+	nic->conf = *conf;
+	nic->port_id = RTE_MAX_ETHPORTS;
+	memcpy(nic->info.link, spec.text, sizeof(nic->info.link));
+	rc = check_conf(&nic->conf);
+	if (rc == 0) {
+		pthread_mutex_lock(&nics_lock);
+		rc = enter_nic(nic, conf->name);
+		pthread_mutex_unlock(&nics_lock);
+	}
+	if (rc == 0)
+		rc = open_nic(nic, &spec);
+	/* The strings were the caller's. */
+	nic->conf.name = nic->info.name;
+	nic->conf.link = nic->info.link;
+	if (rc < 0) {
+		leave_nic(nic);
+		free_nic(nic);
+		return mpn_err_null(-rc);
+	}
+	return nic;
+}
+
+void
+mpn_nic_destroy(struct mpn_nic *nic)
+{
+	if (nic == NULL)
+		return;
+	while (nic->nb_pers > 0)
+		personality_destroy(nic->pers[nic->nb_pers - 1]);
+	leave_nic(nic);
+	free_nic(nic);
+}
+
+/* ---- Events ---- */
+
+void
+nic_event(struct mpn_nic *nic, enum mpn_nic_event ev)
+{
+	if (nic->event_cb != NULL)
+		nic->event_cb(nic, ev, nic->event_arg);
+	for (unsigned i = 0; i < nic->nb_pers; i++)
+		personality_event(nic->pers[i], ev);
+}
+
+static void
+check_link(struct mpn_nic *nic)
+{
+	bool up;
+
+	(void)atomic_exchange_explicit(&nic->link_dirty, false, memory_order_acquire);
+	up = nic->started && nic_port_link_up(nic);
+	if (up == nic->link_up)
+		return;
+	nic->link_up = up;
+	nic->info.link_up = up;
+	nic_event(nic, up ? MPN_NIC_LINK_UP : MPN_NIC_LINK_DOWN);
+}
+
+/* Has the port missed frames for want of memory since the last look? */
+static void
+check_mbufs(struct mpn_nic *nic)
+{
+	struct rte_eth_stats stats;
+	bool missed;
+
+	if (rte_eth_stats_get(nic->port_id, &stats) < 0)
+		return;
+	missed = stats.rx_nombuf > nic->rx_nombuf || rte_mempool_empty(nic->rx_pool);
+	nic->rx_nombuf = stats.rx_nombuf;
+	if (missed && !nic->no_mbufs)
+		nic_event(nic, MPN_NIC_NO_MBUFS);
+	nic->no_mbufs = missed;
+}
+
+static void
+check_removed(struct mpn_nic *nic)
+{
+	if (nic->removed || rte_eth_dev_is_removed(nic->port_id) == 0)
+		return;
+	nic->removed = true;
+	nic_event(nic, MPN_NIC_REMOVED);
+}
+
+/* Ten times a second, and at once when the driver has said that the link changed. */
+static void
+check_port(struct mpn_nic *nic, uint64_t now_ns)
+{
+	bool dirty = atomic_load_explicit(&nic->link_dirty, memory_order_relaxed);
+
+	if (mpn_likely(!dirty && now_ns < nic->next_check_ns))
+		return;
+	check_link(nic);
+	if (now_ns < nic->next_check_ns)
+		return;
+	nic->next_check_ns = now_ns + NIC_CHECK_MS * 1000000ull;
+	if (!nic->started)
+		return;
+	check_mbufs(nic);
+	check_removed(nic);
+}
+
+/* ---- Running ---- */
+
+int
+mpn_nic_start(struct mpn_nic *nic)
+{
+	int rc;
+
+	if (nic->started)
+		return 0;
+	rc = nic_port_start(nic);
+	if (rc < 0)
+		return rc;
+	nic->started = true;
+	nic->rx_nombuf = 0;
+	check_link(nic);
+	return 0;
+}
+
+void
+mpn_nic_stop(struct mpn_nic *nic)
+{
+	if (!nic->started)
+		return;
+	nic_port_stop(nic);
+	nic->started = false;
+	check_link(nic);
+}
+
+unsigned
+mpn_nic_poll(struct mpn_nic *nic)
+{
+	uint64_t tsc = rte_rdtsc();
+	uint64_t now_ns = eal_tsc_to_ns(tsc);
+	unsigned work = 0;
+
+	nic->in_poll = true;
+	check_port(nic, now_ns);
+	if (mpn_likely(nic->started))
+		work = nic_receive(nic);
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		struct mpn_personality *p = nic->pers[i];
+		uint64_t before = tsc;
+
+		if (!personality_is_active(p))
+			continue;
+		work += personality_run(p, now_ns);
+		tsc = rte_rdtsc();
+		p->flow.stats.cycles += tsc - before;
+	}
+	work += nic_transmit(nic, now_ns);
+	nic->stats.polls++;
+	nic->stats.idle_polls += work == 0;
+	nic->in_poll = false;
+	return work;
+}
+
+/* ---- Looking ---- */
+
+void
+mpn_nic_get_info(struct mpn_nic *nic, struct mpn_nic_info *info)
+{
+	*info = nic->info;
+}
+
+const struct mpn_nic_stats *
+mpn_nic_get_stats(const struct mpn_nic *nic)
+{
+	return &nic->stats;
+}
+
+void
+mpn_nic_clear_stats(struct mpn_nic *nic)
+{
+	memset(&nic->stats, 0, sizeof(nic->stats));
+	for (unsigned i = 0; i < nic->nb_pers; i++)
+		memset(&nic->pers[i]->flow.stats, 0, sizeof(nic->pers[i]->flow.stats));
+}
+
+void
+mpn_nic_set_event_cb(struct mpn_nic *nic, mpn_nic_event_cb cb, void *arg)
+{
+	nic->event_cb = cb;
+	nic->event_arg = arg;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * What the files of lib/nic share. A NIC belongs to one thread; only link_dirty is written by others.
+ */
+
+#ifndef NIC_INTERNAL_H
+#define NIC_INTERNAL_H
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "link.h"
+#include "mpn_personality.h"
+#include "nic_pool.h"
+
+#define NIC_DEFAULT_RXD 1024
+#define NIC_DEFAULT_TXD 256
+#define NIC_DEFAULT_FLOW_LEN 1024
+#define NIC_DEFAULT_TX_CAP 64
+#define NIC_POOL_CACHE 256
+#define NIC_ETHERTYPE_MIN 0x600
+#define NIC_FRAME_TYPES 65536
+#define NIC_CHECK_MS 100
+#define NIC_TX_STUCK_MS 1000
+#define NIC_DRAIN_MS 5000
+
+/* The life cycle, see transitions[] in personality.c. */
+enum pers_step { STEP_LOAD, STEP_UNLOAD, STEP_START, STEP_STOP, STEP_QUIET, STEP_UNDEFINE, STEPS };
+
+/* A flow of frames in each direction. The port side of both is the NIC's, the other the personality's. */
+struct mpn_flow {
+	struct rte_ring *rx;
+	struct rte_ring *tx;
+	uint32_t size;
+	uint32_t rx_mark; /* frames in rx above which arriving ones are dropped */
+	uint16_t nb_stage; /* frames of this receive burst */
+	uint16_t nb_kept; /* frames taken from tx and not taken by the port yet */
+	struct rte_mbuf *stage[MPN_BURST];
+	struct rte_mbuf *kept[MPN_BURST];
+	struct mpn_flow_stats stats;
+};
+
+struct mpn_personality {
+	char name[MPN_NAME_LEN];
+	struct mpn_nic *nic;
+	const struct mpn_personality_ops *ops;
+	enum mpn_pers_state state;
+	bool loading; /* inside ops->load: ethertypes may change */
+	uint8_t nb_ethertypes;
+	uint16_t ethertypes[4];
+	void *priv;
+	struct mpn_flow flow;
+};
+
+/* How frames get from the TX flows to the port. One per policy. */
+struct sched_ops {
+	const char *name;
+	/* Move frames while there is room. @return frames the port took */
+	unsigned (*run)(struct mpn_nic *nic, uint64_t now_ns);
+};
+
+struct mpn_nic {
+	/* read in every round */
+	uint16_t port_id;
+	bool started;
+	bool link_up;
+	bool in_poll;
+	bool has_tx_status; /* the driver tells which descriptors are unsent */
+	atomic_bool link_dirty; /* the link may have changed: look at it in this round */
+	uint8_t nb_pers;
+	uint8_t next_tx; /* the flow that is served first */
+	uint64_t mac48; /* our station address as the low 48 bits of a load from the frame */
+	uint64_t next_check_ns;
+	uint8_t *claims; /* by frame type: 1 + index of the personality, 0: nobody */
+	const struct sched_ops *sched;
+	struct mpn_personality *pers[MPN_MAX_PERSONALITIES];
+	struct mpn_nic_stats stats;
+
+	/* now and then */
+	uint64_t tx_waiting_since_ns; /* 0: nothing waits */
+	bool tx_stuck;
+	uint64_t rx_nombuf;
+	bool no_mbufs;
+	bool removed;
+	struct rte_mempool *rx_pool;
+	struct link *link;
+	struct mpn_nic_conf conf;
+	struct mpn_nic_info info;
+	mpn_nic_event_cb event_cb;
+	void *event_arg;
+};
+
+/* port.c */
+int nic_port_open(struct mpn_nic *nic) MPN_MUST_CHECK;
+int nic_port_start(struct mpn_nic *nic) MPN_MUST_CHECK;
+void nic_port_stop(struct mpn_nic *nic);
+void nic_port_close(struct mpn_nic *nic);
+bool nic_port_link_up(struct mpn_nic *nic);
+
+/* classify.c */
+unsigned nic_receive(struct mpn_nic *nic);
+
+/* flow.c */
+int flow_init(struct mpn_flow *flow, uint32_t size, int socket_id) MPN_MUST_CHECK;
+void flow_fini(struct mpn_flow *flow);
+/* Hand the staged frames over; those above the watermark are freed. @return how many were not taken */
+unsigned flow_push_rx(struct mpn_flow *flow);
+/* Free what waits: in direction RX, in direction TX. @return frames freed */
+unsigned flow_drop_rx(struct mpn_flow *flow);
+unsigned flow_drop_tx(struct mpn_flow *flow);
+/* Send from the TX flow until the port is full. @return frames the port took */
+unsigned flow_send(struct mpn_nic *nic, struct mpn_flow *flow, unsigned max);
+bool flow_tx_waits(const struct mpn_flow *flow);
+
+/* sched.c */
+const struct sched_ops *sched_find(const char *name);
+unsigned nic_transmit(struct mpn_nic *nic, uint64_t now_ns);
+
+/* personality.c */
+unsigned personality_run(struct mpn_personality *p, uint64_t now_ns);
+void personality_event(struct mpn_personality *p, enum mpn_nic_event ev);
+void personality_destroy(struct mpn_personality *p);
+static inline bool
+personality_is_active(const struct mpn_personality *p)
+{
+	return p->state == MPN_PERS_STARTED || p->state == MPN_PERS_STOPPING;
+}
+
+/* nic.c */
+void nic_event(struct mpn_nic *nic, enum mpn_nic_event ev);
+
+/* eal.c */
+bool eal_is_running(void);
+uint64_t eal_tsc_to_ns(uint64_t tsc);
+
+#endif

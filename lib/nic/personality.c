@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * Kinds of personalities, and the life cycle of a NIC's personalities (the report, 2.2.2).
+ */
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpn_log.h"
+#include "mpn_parse.h"
+#include "nic_internal.h"
+
+#define MAX_KINDS 16
+
+static const struct mpn_personality_ops *kinds[MAX_KINDS];
+static unsigned nb_kinds;
+
+/* ---- Kinds ---- */
+
+static const struct mpn_personality_ops *
+find_kind(const char *name)
+{
+	for (unsigned i = 0; i < nb_kinds; i++) {
+		if (strcmp(kinds[i]->name, name) == 0)
+			return kinds[i];
+	}
+	return NULL;
+}
+
+int
+mpn_personality_register(const struct mpn_personality_ops *ops)
+{
+	if (ops == NULL || ops->abi != MPN_ABI_VERSION || ops->name == NULL ||
+		ops->name[0] == '\0' || strlen(ops->name) >= MPN_NAME_LEN ||
+		ops->nb_ethertypes > MPN_ARRAY_SIZE(((struct mpn_personality *)0)->ethertypes) ||
+		ops->load == NULL || ops->unload == NULL || ops->start == NULL ||
+		ops->stop == NULL || ops->rx_burst == NULL || ops->poll == NULL)
+		return mpn_err(EINVAL);
+	if (find_kind(ops->name) != NULL)
+		return mpn_err(EEXIST);
+	if (nb_kinds == MAX_KINDS)
+		return mpn_err(ENOSPC);
+	kinds[nb_kinds++] = ops;
+	return 0;
+}
+
+/* ---- The table of transitions ---- */
+
+#define TO(state) ((int8_t)((state) + 1))
+#define GONE TO(MPN_PERS_STATES)
+
+/* 0: not allowed. */
+static const int8_t transitions[MPN_PERS_STATES][STEPS] = {
+	[MPN_PERS_DEFINED] = {[STEP_LOAD] = TO(MPN_PERS_LOADED), [STEP_UNDEFINE] = GONE},
+	[MPN_PERS_LOADED] =
+		{[STEP_START] = TO(MPN_PERS_STARTED), [STEP_UNLOAD] = TO(MPN_PERS_DEFINED)},
+	[MPN_PERS_STARTED] = {[STEP_STOP] = TO(MPN_PERS_STOPPING)},
+	[MPN_PERS_STOPPING] = {[STEP_QUIET] = TO(MPN_PERS_LOADED)},
+};
+
+static const char *const step_names[STEPS] = {
+	[STEP_LOAD] = "load",
+	[STEP_UNLOAD] = "unload",
+	[STEP_START] = "start",
+	[STEP_STOP] = "stop",
+	[STEP_QUIET] = "quiet",
+	[STEP_UNDEFINE] = "undefine",
+};
+
+const char *
+mpn_pers_state_name(enum mpn_pers_state s)
+{
+	static const char *const names[MPN_PERS_STATES] = {
+		[MPN_PERS_DEFINED] = "defined",
+		[MPN_PERS_LOADED] = "loaded",
+		[MPN_PERS_STARTED] = "started",
+		[MPN_PERS_STOPPING] = "stopping",
+	};
+
+	return (unsigned)s < MPN_PERS_STATES ? names[s] : "unknown";
+}
+
+static int
+check_step(const struct mpn_personality *p, enum pers_step step)
+{
+	if (transitions[p->state][step] != 0)
+		return 0;
+	return mpn_log_err(EPERM, "nic", "personality '%s': cannot %s: it is %s", p->name,
+		step_names[step], mpn_pers_state_name(p->state));
+}
+
+/* The only place where a state changes. The step has been checked. */
+static void
+take_step(struct mpn_personality *p, enum pers_step step)
+{
+	int8_t to = transitions[p->state][step];
+
+	if (to != GONE)
+		p->state = (enum mpn_pers_state)(to - 1);
+}
+
+/* A step that takes away what a round of the poll loop may be using. */
+static int
+check_not_polling(const struct mpn_personality *p, enum pers_step step)
+{
+	if (!p->nic->in_poll)
+		return 0;
+	return mpn_log_err(EBUSY, "nic", "personality '%s': cannot %s from inside a poll", p->name,
+		step_names[step]);
+}
+
+/* ---- Frame types ---- */
+
+static void
+rebuild_claims(struct mpn_nic *nic)
+{
+	memset(nic->claims, 0, NIC_FRAME_TYPES);
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		const struct mpn_personality *p = nic->pers[i];
+
+		for (unsigned k = 0; p->state != MPN_PERS_DEFINED && k < p->nb_ethertypes; k++)
+			nic->claims[p->ethertypes[k]] = (uint8_t)(i + 1);
+	}
+}
+
+static int
+check_claims(const struct mpn_personality *p)
+{
+	for (unsigned k = 0; k < p->nb_ethertypes; k++) {
+		uint8_t claim = p->nic->claims[p->ethertypes[k]];
+
+		if (claim != 0)
+			return mpn_log_err(EADDRINUSE, "nic",
+				"personality '%s': frame type 0x%04x belongs to '%s' already",
+				p->name, p->ethertypes[k], p->nic->pers[claim - 1]->name);
+	}
+	return 0;
+}
+
+static int
+store_ethertypes(struct mpn_personality *p, const uint16_t *types, unsigned n)
+{
+	if (n > MPN_ARRAY_SIZE(p->ethertypes))
+		return mpn_err(EINVAL);
+	for (unsigned i = 0; i < n; i++) {
+		if (types[i] < NIC_ETHERTYPE_MIN)
+			return mpn_err(EINVAL);
+	}
+	if (n > 0)
+		memcpy(p->ethertypes, types, n * sizeof(types[0]));
+	p->nb_ethertypes = (uint8_t)n;
+	return 0;
+}
+
+int
+mpn_personality_set_ethertypes(struct mpn_personality *p, const uint16_t *types, unsigned n)
+{
+	if (!p->loading)
+		return mpn_err(EINVAL);
+	return store_ethertypes(p, types, n);
+}
+
+/* ---- The steps ---- */
+
+struct mpn_personality *
+mpn_personality_find(struct mpn_nic *nic, const char *name)
+{
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		if (strcmp(nic->pers[i]->name, name) == 0)
+			return nic->pers[i];
+	}
+	return mpn_err_null(ENOENT);
+}
+
+int
+mpn_personality_define(
+	struct mpn_nic *nic, const char *kind, const char *name, struct mpn_personality **out)
+{
+	const struct mpn_personality_ops *ops = find_kind(kind);
+	struct mpn_personality *p;
+
+	if (ops == NULL)
+		return mpn_log_err(ENOENT, "nic", "no such kind of personality: '%s'", kind);
+	if (name == NULL)
+		name = kind;
+	if (mpn_personality_find(nic, name) != NULL)
+		return mpn_log_err(
+			EEXIST, "nic", "%s has a personality '%s' already", nic->info.name, name);
+	if (nic->nb_pers == MPN_MAX_PERSONALITIES)
+		return mpn_log_err(ENOSPC, "nic", "%s has %d personalities already", nic->info.name,
+			MPN_MAX_PERSONALITIES);
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return mpn_err(ENOMEM);
+	if (mpn_copy_str(p->name, sizeof(p->name), name) < 0) {
+		free(p);
+		return mpn_log_err(ENAMETOOLONG, "nic", "personality '%s': name too long", name);
+	}
+	p->nic = nic;
+	p->ops = ops;
+	p->state = MPN_PERS_DEFINED;
+	(void)store_ethertypes(p, ops->ethertypes, ops->nb_ethertypes);
+	nic->pers[nic->nb_pers++] = p;
+	if (out != NULL)
+		*out = p;
+	return 0;
+}
+
+/* Undo what is there of a load. */
+static void
+release(struct mpn_personality *p)
+{
+	flow_fini(&p->flow);
+	free(p->priv);
+	p->priv = NULL;
+}
+
+static int
+run_load(struct mpn_personality *p, const void *args)
+{
+	int rc;
+
+	rc = store_ethertypes(p, p->ops->ethertypes, p->ops->nb_ethertypes);
+	if (rc < 0)
+		return rc;
+	p->loading = true;
+	rc = p->ops->load(p, args);
+	p->loading = false;
+	if (rc < 0)
+		return rc;
+	rc = check_claims(p);
+	if (rc < 0)
+		p->ops->unload(p);
+	return rc;
+}
+
+int
+mpn_personality_load(struct mpn_personality *p, const void *args)
+{
+	struct mpn_nic *nic = p->nic;
+	int rc;
+
+	rc = check_step(p, STEP_LOAD);
+	if (rc < 0)
+		return rc;
+	memset(&p->flow.stats, 0, sizeof(p->flow.stats));
+	p->priv = calloc(1, MPN_MAX(p->ops->priv_size, (size_t)1));
+	rc = p->priv != NULL ? flow_init(&p->flow, nic->conf.flow_len, nic->info.socket_id)
+			     : mpn_err(ENOMEM);
+	if (rc == 0)
+		rc = run_load(p, args);
+	if (rc < 0) {
+		release(p);
+		errno = -rc;
+		return rc;
+	}
+	take_step(p, STEP_LOAD);
+	rebuild_claims(nic);
+	return 0;
+}
+
+int
+mpn_personality_start(struct mpn_personality *p)
+{
+	int rc = check_step(p, STEP_START);
+
+	if (rc < 0)
+		return rc;
+	rc = p->ops->start(p);
+	if (rc < 0)
+		return mpn_err(-rc);
+	take_step(p, STEP_START);
+	return 0;
+}
+
+static bool
+is_quiet(struct mpn_personality *p)
+{
+	if (p->ops->quiet != NULL && !p->ops->quiet(p))
+		return false;
+	return !flow_tx_waits(&p->flow);
+}
+
+/* Poll until everything that was accepted has ended. */
+static int
+drain(struct mpn_personality *p)
+{
+	uint64_t deadline = mpn_now_ns() + NIC_DRAIN_MS * 1000000ull;
+
+	while (!is_quiet(p)) {
+		if (mpn_nic_poll(p->nic) == 0)
+			(void)sched_yield();
+		if (mpn_now_ns() > deadline)
+			return mpn_log_err(ETIMEDOUT, "nic",
+				"personality '%s': still busy %d s after stop", p->name,
+				NIC_DRAIN_MS / 1000);
+	}
+	return 0;
+}
+
+int
+mpn_personality_stop(struct mpn_personality *p)
+{
+	int rc = check_step(p, STEP_STOP);
+
+	if (rc == 0)
+		rc = check_not_polling(p, STEP_STOP);
+	if (rc < 0)
+		return rc;
+	take_step(p, STEP_STOP);
+	p->ops->stop(p);
+	rc = drain(p);
+	if (rc < 0 && p->ops->error != NULL)
+		p->ops->error(p, rc, "stop: still busy, give up what is open");
+	take_step(p, STEP_QUIET);
+	(void)flow_drop_rx(&p->flow);
+	(void)flow_drop_tx(&p->flow);
+	return rc;
+}
+
+int
+mpn_personality_unload(struct mpn_personality *p)
+{
+	int rc = check_step(p, STEP_UNLOAD);
+
+	if (rc == 0)
+		rc = check_not_polling(p, STEP_UNLOAD);
+	if (rc < 0)
+		return rc;
+	p->ops->unload(p);
+	take_step(p, STEP_UNLOAD);
+	rebuild_claims(p->nic);
+	release(p);
+	return 0;
+}
+
+int
+mpn_personality_undefine(struct mpn_personality *p)
+{
+	struct mpn_nic *nic = p->nic;
+	int rc = check_step(p, STEP_UNDEFINE);
+	unsigned i;
+
+	if (rc == 0)
+		rc = check_not_polling(p, STEP_UNDEFINE);
+	if (rc < 0)
+		return rc;
+	for (i = 0; nic->pers[i] != p; i++)
+		;
+	nic->nb_pers--;
+	memmove(&nic->pers[i], &nic->pers[i + 1], (nic->nb_pers - i) * sizeof(nic->pers[0]));
+	nic->pers[nic->nb_pers] = NULL;
+	rebuild_claims(nic);
+	free(p);
+	return 0;
+}
+
+/* From whatever state to nothing. */
+void
+personality_destroy(struct mpn_personality *p)
+{
+	if (p->state == MPN_PERS_STARTED)
+		(void)mpn_personality_stop(p);
+	if (p->state == MPN_PERS_LOADED)
+		(void)mpn_personality_unload(p);
+	(void)mpn_personality_undefine(p);
+}
+
+/* ---- In the poll loop ---- */
+
+unsigned
+personality_run(struct mpn_personality *p, uint64_t now_ns)
+{
+	struct rte_mbuf *mbufs[MPN_BURST];
+	uint64_t bytes = 0;
+	unsigned n;
+
+	n = rte_ring_sc_dequeue_burst(p->flow.rx, (void **)mbufs, MPN_BURST, NULL);
+	if (n > 0) {
+		for (unsigned i = 0; i < n; i++)
+			bytes += mbufs[i]->pkt_len;
+		p->flow.stats.rx_frames += n;
+		p->flow.stats.rx_bytes += bytes;
+		p->ops->rx_burst(p, mbufs, n, now_ns);
+	}
+	return n + p->ops->poll(p, now_ns);
+}
+
+void
+personality_event(struct mpn_personality *p, enum mpn_nic_event ev)
+{
+	if (personality_is_active(p) && p->ops->event != NULL)
+		p->ops->event(p, ev);
+}
+
+/* ---- Looking ---- */
+
+void *
+mpn_personality_priv(struct mpn_personality *p)
+{
+	return p->priv;
+}
+
+struct mpn_nic *
+mpn_personality_nic(struct mpn_personality *p)
+{
+	return p->nic;
+}
+
+struct mpn_personality *
+mpn_personality_get(struct mpn_nic *nic, unsigned n)
+{
+	return n < nic->nb_pers ? nic->pers[n] : NULL;
+}
+
+enum mpn_pers_state
+mpn_personality_state(const struct mpn_personality *p)
+{
+	return p->state;
+}
+
+void
+mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	memcpy(info->name, p->name, sizeof(info->name));
+	(void)snprintf(info->kind, sizeof(info->kind), "%s", p->ops->name);
+	info->state = p->state;
+	info->nb_ethertypes = p->nb_ethertypes;
+	memcpy(info->ethertypes, p->ethertypes, sizeof(info->ethertypes));
+	if (p->flow.rx != NULL) {
+		info->rx_len = rte_ring_count(p->flow.rx);
+		info->tx_len = rte_ring_count(p->flow.tx) + p->flow.nb_kept;
+		info->flow_size = p->flow.size;
+	}
+	info->stats = p->flow.stats;
+}
+
+void
+mpn_personality_print(struct mpn_personality *p, struct mpn_out *o)
+{
+	if (p->ops->print != NULL && p->state != MPN_PERS_DEFINED)
+		p->ops->print(p, o);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * From an opened link to a running port: MTU, queues, memory, and what drivers want differently.
+ */
+
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_ether.h>
+#include <rte_malloc.h>
+
+#include "mpn_log.h"
+#include "nic_internal.h"
+
+/* A tag or a checksum a driver leaves in the frame must not make it two segments. */
+#define FRAME_SLACK 8
+
+/* Which MTU does the port take? 0: not this one. */
+static bool
+takes_mtu(const struct mpn_nic *nic, const struct rte_eth_dev_info *dev, uint32_t mtu)
+{
+	const struct link *l = nic->link;
+
+	if (l->max_mtu != 0)
+		return mtu <= l->max_mtu;
+	if (mtu > LINK_MAX_MTU || mtu > dev->max_mtu || mtu < dev->min_mtu)
+		return false;
+	return mtu + RTE_ETHER_HDR_LEN <= dev->max_rx_pktlen;
+}
+
+static int
+choose_mtu(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
+{
+	static const uint16_t usual[] = {9000, 1500};
+	uint16_t mtu = nic->conf.mtu;
+
+	if (mtu != 0 && (mtu < RTE_ETHER_MIN_MTU || !takes_mtu(nic, dev, mtu)))
+		return mpn_log_err(EINVAL, "nic",
+			"link '%s': the MTU cannot be %u; expected %u to %u", nic->info.link, mtu,
+			RTE_ETHER_MIN_MTU,
+			nic->link->max_mtu != 0 ? nic->link->max_mtu
+						: MPN_MIN(dev->max_mtu, LINK_MAX_MTU));
+	for (unsigned i = 0; mtu == 0 && i < MPN_ARRAY_SIZE(usual); i++) {
+		if (takes_mtu(nic, dev, usual[i]))
+			mtu = usual[i];
+	}
+	if (mtu == 0)
+		return mpn_log_err(EINVAL, "nic", "link '%s': takes neither MTU 9000 nor 1500",
+			nic->info.link);
+	nic->info.mtu = mtu;
+	nic->info.max_frame = mtu + RTE_ETHER_HDR_LEN;
+	return 0;
+}
+
+static int
+make_rx_pool(struct mpn_nic *nic)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+	uint32_t room = RTE_PKTMBUF_HEADROOM +
+			RTE_ALIGN_CEIL(nic->info.max_frame + FRAME_SLACK, RTE_CACHE_LINE_SIZE);
+	/* In descriptors, in an RX flow, in the hands of personalities and caches. */
+	uint32_t n = (uint32_t)nic->info.nb_rxd + nic->info.nb_txd + nic->conf.flow_len +
+		     2 * NIC_POOL_CACHE + 4 * MPN_BURST;
+
+	(void)snprintf(name, sizeof(name), "mpn_rx%u", nic->port_id);
+	nic->rx_pool = rte_pktmbuf_pool_create(
+		name, n, NIC_POOL_CACHE, 0, (uint16_t)room, nic->info.socket_id);
+	if (nic->rx_pool == NULL)
+		return mpn_log_err(ENOMEM, "nic",
+			"link '%s': no memory for %u frames of %u bytes: %s; more memory or a "
+			"smaller MTU "
+			"would help",
+			nic->info.link, n, room, rte_strerror(rte_errno));
+	return 0;
+}
+
+static int
+setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
+{
+	struct rte_eth_rxconf rxconf = dev->default_rxconf;
+	struct rte_eth_txconf txconf = dev->default_txconf;
+	unsigned socket = (unsigned)nic->info.socket_id;
+	int rc;
+
+	txconf.offloads = dev->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	rc = rte_eth_rx_queue_setup(
+		nic->port_id, 0, nic->info.nb_rxd, socket, &rxconf, nic->rx_pool);
+	if (rc == 0)
+		rc = rte_eth_tx_queue_setup(nic->port_id, 0, nic->info.nb_txd, socket, &txconf);
+	if (rc < 0)
+		return mpn_log_err(-rc, "nic", "link '%s': cannot set up queues of %u and %u: %s",
+			nic->info.link, nic->info.nb_rxd, nic->info.nb_txd, strerror(-rc));
+	return 0;
+}
+
+static int
+configure_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
+{
+	struct rte_eth_conf conf = {0};
+	const struct link_kind *kind = nic->link->spec.kind;
+	int rc;
+
+	conf.rxmode.mtu = nic->info.mtu;
+	if (kind->quirks & LINK_MTU_BY_ARGS)
+		conf.rxmode.mtu = MPN_MIN(nic->info.mtu, RTE_ETHER_MTU);
+	conf.rxmode.offloads = dev->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	conf.txmode.offloads = dev->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	conf.intr_conf.lsc = (*dev->dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
+	nic->info.multi_segs = conf.txmode.offloads != 0;
+	rc = rte_eth_dev_configure(nic->port_id, 1, 1, &conf);
+	if (rc < 0)
+		return mpn_log_err(-rc, "nic", "link '%s': cannot configure the port: %s",
+			nic->info.link, strerror(-rc));
+	rc = rte_eth_dev_adjust_nb_rx_tx_desc(nic->port_id, &nic->info.nb_rxd, &nic->info.nb_txd);
+	if (rc < 0 && rc != -ENOTSUP)
+		return mpn_log_err(-rc, "nic", "link '%s': cannot have %u and %u descriptors: %s",
+			nic->info.link, nic->info.nb_rxd, nic->info.nb_txd, strerror(-rc));
+	return 0;
+}
+
+/*
+ * Our station address: the driver's, unless the kernel has that one for itself or the driver has none.
+ */
+static void
+choose_mac(struct mpn_nic *nic)
+{
+	struct rte_ether_addr mac = {0};
+
+	if ((nic->link->spec.kind->quirks & LINK_SOFT_MAC) ||
+		rte_eth_macaddr_get(nic->port_id, &mac) < 0 ||
+		!rte_is_valid_assigned_ether_addr(&mac))
+		rte_eth_random_addr(mac.addr_bytes);
+	memcpy(nic->info.mac, mac.addr_bytes, sizeof(nic->info.mac));
+	nic->mac48 = 0;
+	memcpy(&nic->mac48, mac.addr_bytes, sizeof(nic->info.mac));
+}
+
+static void
+fill_info(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
+{
+	const struct link_kind *kind = nic->link->spec.kind;
+	int socket = rte_eth_dev_socket_id(nic->port_id);
+
+	if (socket < 0)
+		socket = (int)rte_socket_id();
+	nic->info.socket_id = socket < 0 || socket >= RTE_MAX_NUMA_NODES ? 0 : socket;
+	nic->info.port_id = nic->port_id;
+	nic->info.nb_rxd = nic->link->want.nb_rxd;
+	nic->info.nb_txd = nic->link->want.nb_txd;
+	nic->info.point_to_point = kind->pub.point_to_point;
+	nic->info.may_corrupt = !kind->pub.point_to_point;
+	(void)snprintf(nic->info.driver, sizeof(nic->info.driver), "%s", dev->driver_name);
+}
+
+/* Undone by nic_port_close(), also after an error. */
+int
+nic_port_open(struct mpn_nic *nic)
+{
+	struct rte_eth_dev_info dev;
+	int rc;
+
+	nic->port_id = nic->link->port_id;
+	rc = rte_eth_dev_info_get(nic->port_id, &dev);
+	if (rc < 0)
+		return mpn_log_err(-rc, "nic", "link '%s': the port gives no information: %s",
+			nic->info.link, strerror(-rc));
+	fill_info(nic, &dev);
+	rc = choose_mtu(nic, &dev);
+	if (rc == 0)
+		rc = configure_port(nic, &dev);
+	if (rc == 0)
+		rc = make_rx_pool(nic);
+	if (rc == 0)
+		rc = setup_queues(nic, &dev);
+	if (rc < 0)
+		return rc;
+	choose_mac(nic);
+	nic->has_tx_status = rte_eth_tx_descriptor_status(nic->port_id, 0, 0) != -ENOTSUP &&
+			     nic->conf.tx_cap < nic->info.nb_txd;
+	return 0;
+}
+
+int
+nic_port_start(struct mpn_nic *nic)
+{
+	int rc = rte_eth_dev_start(nic->port_id);
+
+	if (rc < 0)
+		return mpn_log_err(-rc, "nic", "link '%s': cannot start the port: %s",
+			nic->info.link, strerror(-rc));
+	/* Frames are for us when our address or a group is on them: classification sees to it. */
+	(void)rte_eth_promiscuous_enable(nic->port_id);
+	(void)rte_eth_allmulticast_enable(nic->port_id);
+	return 0;
+}
+
+void
+nic_port_stop(struct mpn_nic *nic)
+{
+	(void)rte_eth_dev_stop(nic->port_id);
+}
+
+void
+nic_port_close(struct mpn_nic *nic)
+{
+	link_close(nic->link);
+	nic->link = NULL;
+	mpn_nic_pool_retire(nic->rx_pool);
+	nic->rx_pool = NULL;
+}
+
+bool
+nic_port_link_up(struct mpn_nic *nic)
+{
+	struct rte_eth_link state = {0};
+
+	if (nic->link->spec.kind->is_up != NULL)
+		return nic->link->spec.kind->is_up(nic->link);
+	return rte_eth_link_get_nowait(nic->port_id, &state) == 0 &&
+	       state.link_status == RTE_ETH_LINK_UP;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * From the TX flows to the port: one row of schedulers[] per policy.
+ */
+
+#include <string.h>
+
+#include "nic_internal.h"
+
+/*
+ * The report's best effort: a burst of each flow in turn, the first of a round moving on, until the
+ * port is full.
+ */
+static unsigned
+run_fifo(struct mpn_nic *nic, uint64_t now_ns)
+{
+	unsigned first = nic->next_tx < nic->nb_pers ? nic->next_tx : 0;
+	unsigned sent = 0;
+
+	for (unsigned k = 0; k < nic->nb_pers; k++) {
+		unsigned i = first + k < nic->nb_pers ? first + k : first + k - nic->nb_pers;
+		struct mpn_flow *flow = &nic->pers[i]->flow;
+
+		if (flow->tx == NULL)
+			continue;
+		sent += flow_send(nic, flow, MPN_BURST);
+		/* The port is full, and this flow is the first to get the next room. */
+		if (flow->nb_kept > 0) {
+			nic->next_tx = (uint8_t)i;
+			return sent;
+		}
+	}
+	nic->next_tx = (uint8_t)(first + 1 < nic->nb_pers ? first + 1 : 0);
+	return sent;
+}
+
+static const struct sched_ops schedulers[] = {
+	{.name = "fifo", .run = run_fifo},
+};
+
+const struct sched_ops *
+sched_find(const char *name)
+{
+	for (unsigned i = 0; i < MPN_ARRAY_SIZE(schedulers); i++) {
+		if (strcmp(schedulers[i].name, name) == 0)
+			return &schedulers[i];
+	}
+	return mpn_err_null(ENOENT);
+}
+
+static bool
+anything_waits(const struct mpn_nic *nic)
+{
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		const struct mpn_flow *flow = &nic->pers[i]->flow;
+
+		if (flow->tx != NULL && flow_tx_waits(flow))
+			return true;
+	}
+	return false;
+}
+
+/* Without a link there is nobody to send to: frames are lost as on any Ethernet, not kept for a
+ * stranger who comes next. */
+static void
+drop_all(struct mpn_nic *nic)
+{
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		struct mpn_flow *flow = &nic->pers[i]->flow;
+
+		if (flow->tx != NULL)
+			nic->stats.tx_link_down += flow_drop_tx(flow);
+	}
+}
+
+/* Few unsent descriptors: a deep ring below would undo any order made here. */
+static bool
+port_has_room(const struct mpn_nic *nic)
+{
+	return !nic->has_tx_status ||
+	       rte_eth_tx_descriptor_status(nic->port_id, 0,
+		       (uint16_t)(nic->info.nb_txd - nic->conf.tx_cap)) != RTE_ETH_TX_DESC_FULL;
+}
+
+unsigned
+nic_transmit(struct mpn_nic *nic, uint64_t now_ns)
+{
+	unsigned sent;
+
+	if (!anything_waits(nic)) {
+		nic->tx_waiting_since_ns = 0;
+		nic->tx_stuck = false;
+		return 0;
+	}
+	if (mpn_unlikely(!nic->link_up)) {
+		drop_all(nic);
+		return 0;
+	}
+	sent = port_has_room(nic) ? nic->sched->run(nic, now_ns) : 0;
+	if (sent > 0 || nic->tx_waiting_since_ns == 0) {
+		nic->tx_waiting_since_ns = now_ns;
+		nic->tx_stuck = sent > 0 ? false : nic->tx_stuck;
+	}
+	if (mpn_unlikely(!nic->tx_stuck &&
+			 now_ns - nic->tx_waiting_since_ns > NIC_TX_STUCK_MS * 1000000ull)) {
+		nic->tx_stuck = true;
+		nic_event(nic, MPN_NIC_TX_STUCK);
+	}
+	return sent;
+}
