@@ -43,7 +43,6 @@ struct xfer_ini *
 xfer_ini_init(void *mem, const struct xfer_ini_conf *conf)
 {
 	struct xfer_ini *ini = mem;
-	uint16_t i;
 
 	if (!is_conf_valid(conf))
 		return mpn_err_null(EINVAL);
@@ -55,9 +54,6 @@ xfer_ini_init(void *mem, const struct xfer_ini_conf *conf)
 	mpn_list_init(&ini->txq);
 	mpn_list_init(&ini->cancelled);
 	mpn_list_init(&ini->writes);
-	for (i = 0; i < conf->depth; i++)
-		ini->free_slots[i] = i;
-	ini->nb_free = conf->depth;
 	ini->next_timer_ns = XFER_NO_DEADLINE;
 	return ini;
 }

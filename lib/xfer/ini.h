@@ -56,15 +56,12 @@ struct xfer_ini {
 	struct wire_challenge challenge;
 	struct wire_geometry geometry;
 
-	/* Sequence: commands isn < cseq <= last were sent, cseq <= acked are finished. */
-	uint32_t last_cseq;
-	uint32_t acked;
+	uint32_t last_cseq; /* of the newest command; the session's first one is isn + 1 */
 	uint32_t limit;
-	uint64_t finished[XFER_MAX_DEPTH * 2 / 64]; /* by cseq modulo its size, above acked */
 
 	/* Commands. */
 	struct mpn_list pending;
-	struct mpn_list active; /* in order of cseq */
+	struct mpn_list active; /* in order of cseq: the first one tells what is acknowledged */
 	struct mpn_list txq;
 	struct mpn_list cancelled; /* aborted before they were sent; end at the next tick */
 	struct mpn_list writes; /* in flight, changing the volume */
@@ -106,6 +103,7 @@ bool ini_tx_cmd(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns);
 void ini_queue_tx(struct xfer_ini *ini, struct xfer_cmd *cmd);
 void ini_complete(struct xfer_ini *ini, struct xfer_cmd *cmd, int status);
 void ini_requeue_all(struct xfer_ini *ini);
+void ini_reset_slots(struct xfer_ini *ini);
 void ini_fail_list(struct xfer_ini *ini, struct mpn_list *list, int status);
 uint32_t ini_nb_frags(const struct xfer_ini *ini, const struct xfer_cmd *cmd);
 
@@ -114,6 +112,15 @@ void ini_rtt_sample(struct xfer_ini *ini, uint32_t ts_echo, uint64_t now_ns);
 void ini_arm(struct xfer_ini *ini, uint64_t deadline_ns);
 void ini_arm_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd, uint64_t now_ns);
 void ini_count_unanswered(struct xfer_ini *ini, uint64_t now_ns);
+
+/* Every command up to this one is finished here. */
+static inline uint32_t
+ini_acked(const struct xfer_ini *ini)
+{
+	if (mpn_list_empty(&ini->active))
+		return ini->last_cseq;
+	return mpn_container_of(ini->active.next, struct xfer_cmd, node)->cseq - 1;
+}
 
 static inline void
 ini_event(struct xfer_ini *ini, enum xfer_ini_event ev, int status)

@@ -82,8 +82,7 @@ may_start(struct xfer_ini *ini, const struct xfer_cmd *cmd)
 {
 	if (ini->nb_free == 0 || ini->nb_active >= ini->depth)
 		return false;
-	if (wire_seq_after(ini->last_cseq + 1, ini->limit) ||
-		ini->last_cseq - ini->acked >= XFER_MAX_DEPTH * 2 - 1)
+	if (wire_seq_after(ini->last_cseq + 1, ini->limit))
 		return false;
 	if (cmd_moves_data_in(cmd) && ini->frames_in_flight > 0 &&
 		ini->frames_in_flight + ini_nb_frags(ini, cmd) > ini->conf.rx_frames)
@@ -98,7 +97,7 @@ start_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd)
 	uint16_t i;
 
 	i = ini->free_slots[ini->free_head];
-	ini->free_head = (ini->free_head + 1) % ini->conf.depth;
+	ini->free_head = (ini->free_head + 1) % XFER_MAX_DEPTH;
 	ini->nb_free--;
 	slot = &ini->slots[i];
 	slot->cmd = cmd;
@@ -255,31 +254,26 @@ ini_tx_cmd(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns)
 	return false;
 }
 
-/* ---- Ending ---- */
-
-/* Everything up to the first command that still runs is finished. */
-static void
-advance_ack(struct xfer_ini *ini, uint32_t cseq)
+/* A new session: nothing is active, and the target keeps as many slots as it granted depth. */
+void
+ini_reset_slots(struct xfer_ini *ini)
 {
-	const uint32_t bits = XFER_MAX_DEPTH * 2;
-	uint32_t i = cseq % bits;
+	uint16_t i;
 
-	ini->finished[i / 64] |= 1ull << i % 64;
-	for (;;) {
-		i = (ini->acked + 1) % bits;
-		if (!(ini->finished[i / 64] >> i % 64 & 1))
-			return;
-		ini->finished[i / 64] &= ~(1ull << i % 64);
-		ini->acked++;
-	}
+	ini->free_head = 0;
+	ini->nb_free = ini->depth;
+	for (i = 0; i < ini->depth; i++)
+		ini->free_slots[i] = i;
 }
+
+/* ---- Ending ---- */
 
 /* Take an active command off every list and give its slot back: its tag is dead from here on. */
 static void
 retire_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd)
 {
 	ini->slots[cmd->slot].cmd = NULL;
-	ini->free_slots[(ini->free_head + ini->nb_free) % ini->conf.depth] = cmd->slot;
+	ini->free_slots[(ini->free_head + ini->nb_free) % XFER_MAX_DEPTH] = cmd->slot;
 	ini->nb_free++;
 	mpn_list_del(&cmd->node);
 	mpn_list_del(&cmd->txnode);
@@ -303,10 +297,7 @@ report(struct xfer_ini *ini, struct xfer_cmd *cmd, int status)
 void
 ini_complete(struct xfer_ini *ini, struct xfer_cmd *cmd, int status)
 {
-	uint32_t cseq = cmd->cseq;
-
 	retire_cmd(ini, cmd);
-	advance_ack(ini, cseq);
 	report(ini, cmd, status);
 }
 

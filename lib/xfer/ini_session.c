@@ -55,7 +55,7 @@ ini_header(const struct xfer_ini *ini, struct wire_ebd *h, enum wire_ebd_kind ki
 		.ver_kind = wire_ebd_ver_kind(kind),
 		.op = op,
 		.sid = ini->sid,
-		.ack = ini->acked,
+		.ack = ini_acked(ini),
 		.ts = xfer_us(now_ns),
 	};
 	memcpy(h->dst, xfer_mac_zero(ini->peer) ? multicast : ini->peer, 6);
@@ -323,9 +323,8 @@ rx_opened(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *
 	ini->sealed = (o.features & WIRE_FEAT_CRC) != 0;
 	ini->depth = MPN_MIN(o.depth, ini->conf.depth);
 	ini->last_cseq = o.isn;
-	ini->acked = o.isn;
 	ini->limit = h->limit;
-	memset(ini->finished, 0, sizeof(ini->finished));
+	ini_reset_slots(ini);
 	ini->geometry = o.geometry;
 	quantum = wire_quantum(ini->p);
 	if (!ini->was_live || quantum < ini->quantum)

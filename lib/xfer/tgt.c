@@ -21,16 +21,6 @@ xfer_tgt_conf_default(struct xfer_tgt_conf *conf)
 	};
 }
 
-static uint32_t
-window_size(const struct xfer_tgt_conf *conf)
-{
-	uint32_t n = 1;
-
-	while (n < conf->max_depth)
-		n *= 2;
-	return n;
-}
-
 static bool
 is_conf_valid(const struct xfer_tgt_conf *c)
 {
@@ -46,7 +36,7 @@ xfer_tgt_size(const struct xfer_tgt_conf *conf)
 {
 	return sizeof(struct xfer_tgt) + conf->max_exports * sizeof(struct tgt_export) +
 	       conf->max_sessions *
-		       (sizeof(struct xfer_session) + window_size(conf) * sizeof(struct xfer_io));
+		       (sizeof(struct xfer_session) + conf->max_depth * sizeof(struct xfer_io));
 }
 
 struct xfer_tgt *
@@ -61,15 +51,14 @@ xfer_tgt_init(void *mem, const struct xfer_tgt_conf *conf)
 		return mpn_err_null(EINVAL);
 	memset(mem, 0, xfer_tgt_size(conf));
 	t->conf = *conf;
-	t->window_size = window_size(conf);
 	t->sessions = (struct xfer_session *)(t + 1);
 	ios = (struct xfer_io *)(t->sessions + conf->max_sessions);
-	t->exports = (struct tgt_export *)(ios + (size_t)conf->max_sessions * t->window_size);
+	t->exports = (struct tgt_export *)(ios + (size_t)conf->max_sessions * conf->max_depth);
 	for (i = 0; i < conf->max_sessions; i++) {
 		s = &t->sessions[i];
 		s->index = (uint16_t)i;
-		s->window = ios + (size_t)i * t->window_size;
-		for (j = 0; j < t->window_size; j++) {
+		s->window = ios + (size_t)i * conf->max_depth;
+		for (j = 0; j < conf->max_depth; j++) {
 			s->window[j].session = s;
 			mpn_list_init(&s->window[j].node);
 			mpn_list_init(&s->window[j].wnode);
@@ -190,7 +179,7 @@ xfer_tgt_session_info(
 			.p = s->p,
 			.depth = s->depth,
 			.credits = s->credit,
-			.outstanding = s->highest - s->base,
+			.outstanding = s->nb_running,
 			.idle_ns = now_ns - s->last_rx_ns,
 			.commands = s->commands,
 		};

@@ -43,16 +43,17 @@ struct xfer_session {
 	uint32_t p;
 	uint32_t depth;
 	uint32_t features;
-	uint32_t base; /* every cseq <= base is finished and forgotten */
-	uint32_t acked; /* every cseq <= acked is finished at the initiator */
-	uint32_t highest; /* highest cseq received */
-	uint32_t limit; /* highest cseq it may send; never goes back */
 	uint32_t isn;
+	uint32_t acked; /* every cseq <= acked is finished at the initiator */
+	uint32_t answered; /* commands that were answered, ever */
+	uint32_t nb_running; /* commands started and not answered */
+	uint32_t limit; /* highest cseq it may send; never goes back */
 	uint32_t credit;
+	uint16_t slot_base; /* its slots are [slot_base, slot_base + depth) */
 	uint32_t nb_exec; /* in the back end */
 	uint64_t last_rx_ns;
 	uint64_t commands;
-	struct xfer_io *window; /* cseq modulo its size */
+	struct xfer_io *window; /* by slot: the newest command of each */
 };
 
 struct tgt_export {
@@ -95,7 +96,6 @@ struct xfer_tgt {
 	uint32_t nb_io; /* neither FREE nor DONE */
 	uint32_t promised; /* sum of the sessions' credits */
 	uint32_t granted_out; /* granted fragments that have not arrived */
-	uint32_t window_size; /* power of two, >= max_depth */
 	uint64_t next_tick_ns;
 	struct xfer_io
 		*sent; /* its last frame was pulled; its memory is given back at the next call */
@@ -131,7 +131,7 @@ enum wire_drop tgt_rx_data(struct xfer_tgt *t, struct xfer_session *s, const str
 	const struct xfer_rx *rx);
 enum wire_drop tgt_rx_nak(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
 	const struct xfer_rx *rx);
-enum wire_drop tgt_rx_ack(struct xfer_tgt *t, struct xfer_session *s, uint32_t ack);
+enum wire_drop tgt_rx_ack(struct xfer_session *s, uint32_t ack);
 void tgt_io_cancel(struct xfer_tgt *t, struct xfer_io *io);
 void tgt_io_answer(struct xfer_tgt *t, struct xfer_io *io, uint16_t status, uint16_t detail);
 void tgt_io_sent(struct xfer_tgt *t, struct xfer_io *io);

@@ -2,19 +2,31 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /*
- * The target's commands: exactly once, and data only where it was asked for. The window holds every
- * command the initiator has not acknowledged; a copy of a frame finds the command it belongs to and
- * is answered from there, or finds that it was acknowledged and is dropped. It never starts again.
+ * The target's commands: exactly once, and data only where it was asked for. Each slot of a session
+ * keeps its newest command; a later one in the same slot says that the initiator has finished with
+ * it. A copy of a frame finds its command there and is answered from what is known, or finds a later
+ * one and is dropped. It never starts again.
  */
 
 #include "tgt.h"
 
 /* ---- The window ---- */
 
-static struct xfer_io *
-window_entry(const struct xfer_tgt *t, struct xfer_session *s, uint32_t cseq)
+/* The slot a frame is about, and whether its command is known there (0), to come (1) or gone (-1). */
+static enum wire_drop
+find_slot(struct xfer_session *s, const struct wire_ebd *h, struct xfer_io **io, int *order)
 {
-	return &s->window[cseq & (t->window_size - 1)];
+	uint32_t slot = (uint32_t)wire_tag_slot(h->tag) - s->slot_base;
+
+	if (!wire_seq_after(h->cseq, s->acked))
+		return WIRE_DROP_STALE;
+	if (wire_seq_after(h->cseq, s->limit))
+		return WIRE_DROP_CREDIT;
+	if (slot >= s->depth)
+		return WIRE_DROP_SLOT;
+	*io = &s->window[slot];
+	*order = h->cseq == (*io)->cseq ? 0 : wire_seq_after(h->cseq, (*io)->cseq) ? 1 : -1;
+	return *order < 0 ? WIRE_DROP_STALE : WIRE_ACCEPT;
 }
 
 static void
@@ -26,6 +38,17 @@ release(struct xfer_tgt *t, struct xfer_io *io)
 		tgt_io_set_state(t, io, XFER_IO_FREE);
 }
 
+/* The command has its answer, or will never have one: it uses no credit any more. */
+static void
+count_answer(struct xfer_io *io)
+{
+	if (!io->running)
+		return;
+	io->running = false;
+	io->session->nb_running--;
+	io->session->answered++;
+}
+
 /* End a command that is not in the back end, without an answer. */
 void
 tgt_io_cancel(struct xfer_tgt *t, struct xfer_io *io)
@@ -33,39 +56,17 @@ tgt_io_cancel(struct xfer_tgt *t, struct xfer_io *io)
 	mpn_list_del(&io->wnode);
 	tgt_grant_end(t, io);
 	tgt_io_put_buf(t, io);
+	count_answer(io);
 	release(t, io);
 }
 
-/* Forget what the initiator has finished with, as far as nothing of it is in the back end. */
-static void
-advance_base(struct xfer_tgt *t, struct xfer_session *s)
-{
-	struct xfer_io *io;
-
-	while (s->base != s->acked) {
-		io = window_entry(t, s, s->base + 1);
-		if (io->state == XFER_IO_EXEC) {
-			io->orphan = true;
-			return;
-		}
-		if (io->state == XFER_IO_DONE || io->state == XFER_IO_FREE)
-			release(t, io);
-		else
-			tgt_io_cancel(t, io);
-		s->base++;
-	}
-}
-
 enum wire_drop
-tgt_rx_ack(struct xfer_tgt *t, struct xfer_session *s, uint32_t ack)
+tgt_rx_ack(struct xfer_session *s, uint32_t ack)
 {
-	if (wire_seq_after(ack, s->highest))
+	if (wire_seq_after(ack, s->limit))
 		return WIRE_DROP_STATE;
-	if (wire_seq_after(ack, s->acked)) {
+	if (wire_seq_after(ack, s->acked))
 		s->acked = ack;
-		advance_base(t, s);
-		tgt_credit_update(t, s);
-	}
 	return WIRE_ACCEPT;
 }
 
@@ -82,6 +83,8 @@ tgt_io_answer(struct xfer_tgt *t, struct xfer_io *io, uint16_t status, uint16_t 
 	io->want = 0;
 	io->send_rsp = true;
 	tgt_io_set_state(t, io, XFER_IO_DONE);
+	count_answer(io);
+	tgt_credit_update(t, io->session);
 	tgt_io_queue_tx(t, io);
 	t->stats.completions++;
 	if (status != WIRE_ST_OK)
@@ -95,6 +98,8 @@ tgt_io_sent(struct xfer_tgt *t, struct xfer_io *io)
 	io->status = WIRE_ST_OK;
 	t->sent = io;
 	t->stats.completions++;
+	count_answer(io);
+	tgt_credit_update(t, io->session);
 	tgt_io_set_state(t, io, XFER_IO_DONE);
 }
 
@@ -109,12 +114,7 @@ xfer_tgt_io_done(struct xfer_tgt *t, struct xfer_io *io, int status, uint64_t no
 		io->orphan = false;
 		tgt_io_put_buf(t, io);
 		release(t, io);
-		if (s->state == SESSION_CLOSING) {
-			tgt_session_check_quiet(t, s, now_ns);
-		} else {
-			advance_base(t, s);
-			tgt_credit_update(t, s);
-		}
+		tgt_session_check_quiet(t, s, now_ns);
 	} else if (status == 0 && io->op == WIRE_READ) {
 		tgt_io_set_state(t, io, XFER_IO_SEND);
 		tgt_io_queue_tx(t, io);
@@ -175,6 +175,7 @@ fill_io(struct xfer_session *s, struct xfer_io *io, const struct wire_ebd *h)
 	io->nb_frags = 0;
 	io->send_rsp = false;
 	io->orphan = false;
+	io->running = true;
 	io->got = 0;
 	io->granted = 0;
 	io->want = 0;
@@ -211,9 +212,12 @@ start_new(struct xfer_tgt *t, struct xfer_session *s, struct xfer_io *io, const 
 	if (h->plen != 0 && h->op != WIRE_MESSAGE &&
 		(h->op != WIRE_WRITE || h->plen != h->off || h->plen > s->p))
 		return WIRE_DROP_PLEN;
+	if (io->state == XFER_IO_EXEC) /* a read that is repeated for a copy of its command */
+		return WIRE_DROP_STATE;
+	if (io->state != XFER_IO_FREE)
+		tgt_io_cancel(t, io);
 	fill_io(s, io, h);
-	if (wire_seq_after(h->cseq, s->highest))
-		s->highest = h->cseq;
+	s->nb_running++;
 	s->commands++;
 	t->stats.commands++;
 	if (h->op == WIRE_ABORT) {
@@ -300,15 +304,13 @@ enum wire_drop
 tgt_rx_cmd(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
 	const struct xfer_rx *rx)
 {
-	struct xfer_io *io;
-	enum wire_drop d;
+	struct xfer_io *io = NULL;
+	int order = 0;
+	enum wire_drop d = find_slot(s, h, &io, &order);
 
-	if (!wire_seq_after(h->cseq, s->acked) || !wire_seq_after(h->cseq, s->base))
-		return WIRE_DROP_STALE;
-	if (wire_seq_after(h->cseq, s->limit))
-		return WIRE_DROP_CREDIT;
-	io = window_entry(t, s, h->cseq);
-	if (io->state == XFER_IO_FREE) {
+	if (d != WIRE_ACCEPT)
+		return d;
+	if (order > 0) {
 		d = start_new(t, s, io, h, rx);
 		tgt_credit_update(t, s);
 		return d;
@@ -331,17 +333,15 @@ tgt_rx_cmd(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
 /* ---- Data and what is missing of it ---- */
 
 static enum wire_drop
-find_io(const struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
-	struct xfer_io **out)
+find_io(struct xfer_session *s, const struct wire_ebd *h, struct xfer_io **out)
 {
-	struct xfer_io *io;
+	struct xfer_io *io = NULL;
+	int order = 0;
+	enum wire_drop d = find_slot(s, h, &io, &order);
 
-	if (!wire_seq_after(h->cseq, s->acked) || !wire_seq_after(h->cseq, s->base))
-		return WIRE_DROP_STALE;
-	if (wire_seq_after(h->cseq, s->highest))
-		return WIRE_DROP_CREDIT;
-	io = window_entry(t, s, h->cseq);
-	if (io->state == XFER_IO_FREE)
+	if (d != WIRE_ACCEPT)
+		return d;
+	if (order > 0 || io->state == XFER_IO_FREE)
 		return WIRE_DROP_DEAD;
 	if (io->tag != h->tag)
 		return WIRE_DROP_GENERATION;
@@ -377,7 +377,7 @@ tgt_rx_data(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h
 	const struct xfer_rx *rx)
 {
 	struct xfer_io *io = NULL;
-	enum wire_drop d = find_io(t, s, h, &io);
+	enum wire_drop d = find_io(s, h, &io);
 	uint32_t idx = h->off / s->p;
 
 	if (d != WIRE_ACCEPT)
@@ -417,7 +417,7 @@ tgt_rx_nak(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
 	const struct xfer_rx *rx)
 {
 	struct xfer_io *io = NULL;
-	enum wire_drop d = find_io(t, s, h, &io);
+	enum wire_drop d = find_io(s, h, &io);
 	uint64_t bits;
 
 	if (d != WIRE_ACCEPT)

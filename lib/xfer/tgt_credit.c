@@ -21,7 +21,7 @@ tgt_credit_open(struct xfer_tgt *t, struct xfer_session *s)
 {
 	s->credit = MPN_MIN(MPN_MIN(s->depth, TGT_START_CREDITS), MPN_MAX(unpromised(t), 1u));
 	t->promised += s->credit;
-	s->limit = s->base + s->credit;
+	s->limit = s->isn + s->credit;
 }
 
 void
@@ -31,18 +31,18 @@ tgt_credit_close(struct xfer_tgt *t, struct xfer_session *s)
 	s->credit = 0;
 }
 
-/* A command came in or was acknowledged. */
+/* A command came in or was answered. */
 void
 tgt_credit_update(struct xfer_tgt *t, struct xfer_session *s)
 {
 	uint32_t more, limit;
 
-	if (s->highest - s->base >= s->credit && s->credit < s->depth) {
+	if (s->nb_running >= s->credit && s->credit < s->depth) {
 		more = MPN_MIN(MPN_MIN(s->credit, s->depth - s->credit), unpromised(t));
 		s->credit += more;
 		t->promised += more;
 	}
-	limit = s->base + s->credit;
+	limit = s->isn + s->answered + s->credit;
 	if (wire_seq_after(limit, s->limit))
 		s->limit = limit;
 }

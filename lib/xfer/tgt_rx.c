@@ -33,7 +33,7 @@ static enum wire_drop
 rx_session_frame(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
 	const struct xfer_rx *rx)
 {
-	enum wire_drop d = tgt_rx_ack(t, s, h->ack);
+	enum wire_drop d = tgt_rx_ack(s, h->ack);
 
 	if (d != WIRE_ACCEPT)
 		return d;

@@ -221,16 +221,17 @@ static void
 create_session(struct xfer_tgt *t, struct xfer_session *s, unsigned port, const struct wire_ebd *h,
 	const struct wire_open *o)
 {
-	uint32_t random;
+	uint32_t random, i;
 
 	do {
 		random = (uint32_t)t->conf.random(t->conf.ctx) << TGT_SID_BITS;
 	} while (random == 0 || (random | s->index) == s->sid);
 	s->sid = random | s->index;
 	s->isn = (uint32_t)t->conf.random(t->conf.ctx);
-	s->base = s->isn;
 	s->acked = s->isn;
-	s->highest = s->isn;
+	s->answered = 0;
+	s->nb_running = 0;
+	s->slot_base = wire_tag_slot(h->tag);
 	s->state = SESSION_OPENING;
 	s->closed_by_peer = false;
 	s->port = (uint8_t)port;
@@ -245,6 +246,8 @@ create_session(struct xfer_tgt *t, struct xfer_session *s, unsigned port, const 
 	s->features = o->features & t->conf.features;
 	s->nb_exec = 0;
 	s->commands = 0;
+	for (i = 0; i < s->depth; i++)
+		s->window[i].cseq = s->isn;
 	tgt_credit_open(t, s);
 }
 
@@ -334,7 +337,7 @@ tgt_session_kill(struct xfer_tgt *t, struct xfer_session *s, uint64_t now_ns)
 
 	s->state = SESSION_CLOSING;
 	tgt_credit_close(t, s);
-	for (i = 0; i < t->window_size; i++) {
+	for (i = 0; i < s->depth; i++) {
 		io = &s->window[i];
 		if (io->state == XFER_IO_EXEC)
 			io->orphan = true;

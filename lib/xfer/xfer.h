@@ -263,6 +263,7 @@ struct xfer_io {
 	uint16_t detail;
 	uint16_t nb_frags;
 	bool send_rsp;
+	bool running; /**< counts against the session's credit */
 	bool orphan; /**< nobody waits for the answer any more: free it when the back end is done */
 	uint64_t got; /**< write: fragments placed; read: fragments sent at least once */
 	uint64_t granted; /**< write fragments asked for */
