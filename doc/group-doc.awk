@@ -19,10 +19,10 @@ in_comment {
 # A declaration starts in the first column and ends with a semicolon.
 /^[a-z]/ && !open && !/^(static|extern|typedef|struct [a-z_]+ \{|enum [a-z_]+ \{)/ {
 	if (decls++ > 0 && comment != "") {
+		# What was said of parameters and results is said of the first one.
 		text = comment
-		if (text !~ /\*\//)
-			text = text "*/"
-		printf "%s ", text
+		sub(/@.*|\*\/.*/, "", text)
+		printf "%s */ ", text
 	}
 	open = 1
 }

@@ -14,6 +14,7 @@
 
 #include "mpn_err.h"
 
+/** A node, or the head of a list. */
 struct mpn_list {
 	struct mpn_list *next;
 	struct mpn_list *prev;
@@ -75,7 +76,9 @@ mpn_list_splice_tail(struct mpn_list *dst, struct mpn_list *src)
 	mpn_list_init(src);
 }
 
+/** The object around a node. */
 #define mpn_list_entry(node, type, member) mpn_container_of(node, type, member)
+/** The first object of a list that is not empty. */
 #define mpn_list_first(head, type, member) mpn_list_entry((head)->next, type, member)
 
 /** Walk; the body may not remove nodes. */

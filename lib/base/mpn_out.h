@@ -16,8 +16,9 @@
 
 #include "mpn_err.h"
 
-#define MPN_OUT_DEPTH 8
+#define MPN_OUT_DEPTH 8 /**< objects and arrays in each other */
 
+/** A result on its way out; the caller's memory. */
 struct mpn_out {
 	FILE *f;
 	bool json;

@@ -39,7 +39,7 @@ extern "C" {
 
 #define EBD_NAME_LEN 64 /**< volume name with its terminating zero */
 #define EBD_IOV_MAX 16 /**< pieces of memory in one request */
-#define EBD_DEPTH_MAX 256
+#define EBD_DEPTH_MAX 256 /**< requests of a queue in flight at the target */
 
 struct ebd_client;
 struct ebd_queue;
@@ -60,6 +60,7 @@ enum ebd_idle {
 	EBD_IDLE_SLEEP, /**< sleep in steps of 50 us after 1 ms of nothing */
 };
 
+/** How to make a client; zeroes are the defaults. */
 struct ebd_client_conf {
 	const char *link; /**< "virtio:PATH", "memif:PATH", "tap:NAME", ...; see ebd_link_help() */
 	const char *eal; /**< raw EAL flags, or NULL */
@@ -117,6 +118,7 @@ ebd_discover(struct ebd_client *c, struct ebd_advert *adverts, unsigned max, uin
 
 /* ---- Queues ---- */
 
+/** How to open a queue; zeroes are the defaults. */
 struct ebd_queue_conf {
 	const char *volume;
 	uint8_t target_mac[6]; /**< all zero: whoever has the volume */
@@ -127,7 +129,7 @@ struct ebd_queue_conf {
 	/** 1: checksums on, 0: as the link needs, -1: off. */
 	int crc;
 };
-#define EBD_FOREVER UINT64_MAX
+#define EBD_FOREVER UINT64_MAX /**< for fail_after_ms */
 
 /**
  * Open a session and wait until it is open.
@@ -157,6 +159,7 @@ struct ebd_info {
 	bool crc; /**< frames of this session carry checksums */
 	uint8_t target_mac[6];
 };
+/** Say what the volume of a queue is like. */
 void ebd_queue_info(const struct ebd_queue *q, struct ebd_info *info);
 
 /* ---- Requests ---- */
@@ -169,6 +172,7 @@ struct ebd_io {
 	uint64_t opaque[80];
 };
 
+/** Flags of a request. */
 enum ebd_flag {
 	EBD_FUA = 0x1, /**< durable at completion */
 	EBD_NOHOLE = 0x2, /**< write_zeroes: keep the blocks allocated */
@@ -236,6 +240,7 @@ void ebd_arena_free(void *mem);
 
 /* ---- Counters ---- */
 
+/** Counters of a queue since it was opened. */
 struct ebd_stats {
 	uint64_t reads, writes, others; /**< requests completed */
 	uint64_t read_bytes, write_bytes; /**< of completed requests */
@@ -250,6 +255,7 @@ struct ebd_stats {
 	uint64_t loaned_bytes;
 	uint64_t srtt_ns;
 };
+/** Read the counters of a queue. */
 void ebd_queue_stats(const struct ebd_queue *q, struct ebd_stats *stats);
 
 #ifdef __cplusplus

@@ -24,6 +24,7 @@ struct ebd_server;
 struct mpn_nic;
 struct mpn_out;
 
+/** How to make a server; zeroes are the defaults. */
 struct ebd_server_conf {
 	const char *eal; /**< raw EAL flags, or NULL */
 	bool no_huge; /**< do not use hugepages */
@@ -76,6 +77,7 @@ void ebd_server_idle(struct ebd_server *s, unsigned work);
 void ebd_server_drain(struct ebd_server *s);
 bool ebd_server_quiet(const struct ebd_server *s);
 
+/** Counters of a server since it was created. */
 struct ebd_server_stats {
 	uint64_t sessions; /**< open now */
 	uint64_t commands; /**< completed */
@@ -87,6 +89,7 @@ struct ebd_server_stats {
 	uint64_t copied_bytes;
 	uint64_t buffers, buffers_max; /**< staging bytes in use now and at most so far */
 };
+/** Read the counters. */
 void ebd_server_get_stats(const struct ebd_server *s, struct ebd_server_stats *stats);
 /** Print sessions or volumes as an array into an open object of o (mpn_out.h). */
 void ebd_server_print_sessions(const struct ebd_server *s, struct mpn_out *o);

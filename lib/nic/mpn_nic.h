@@ -29,10 +29,10 @@ struct rte_mempool;
 struct mpn_nic;
 struct mpn_personality;
 
-#define MPN_ABI_VERSION 1
-#define MPN_NAME_LEN 64
-#define MPN_MAX_PERSONALITIES 8
-#define MPN_BURST 32
+#define MPN_ABI_VERSION 1 /**< of struct mpn_personality_ops */
+#define MPN_NAME_LEN 64 /**< a name with its terminating zero */
+#define MPN_MAX_PERSONALITIES 8 /**< of one NIC */
+#define MPN_BURST 32 /**< frames handed over at once */
 
 /* ---- Starting DPDK ---- */
 
@@ -77,8 +77,10 @@ const struct mpn_link_kind *mpn_link_kind_of(const char *link);
 
 /* ---- The NIC ---- */
 
+/** What a thread does when nothing arrives. */
 enum mpn_idle { MPN_IDLE_SPIN, MPN_IDLE_YIELD, MPN_IDLE_SLEEP };
 
+/** How to bring up a NIC; zeroes are the defaults. */
 struct mpn_nic_conf {
 	const char *name; /**< unique in the process; NULL: "nicN" */
 	const char *link; /**< "vhost:/tmp/x.sock", see mpn_link_kind() */
@@ -99,6 +101,7 @@ enum mpn_nic_event {
 	MPN_NIC_NO_MBUFS,
 	MPN_NIC_TX_STUCK
 };
+/** Runs on the NIC's thread, inside mpn_nic_poll(). */
 typedef void (*mpn_nic_event_cb)(struct mpn_nic *nic, enum mpn_nic_event ev, void *arg);
 
 /** What the port can do, and what was chosen. */
@@ -135,6 +138,7 @@ struct mpn_nic_info {
 	X(polls, "rounds of the poll loop") \
 	X(idle_polls, "rounds that found nothing")
 
+/** Counters of a NIC. */
 struct mpn_nic_stats {
 #define X(name, text) uint64_t name;
 	MPN_NIC_COUNTER_LIST(X)
@@ -177,11 +181,13 @@ struct mpn_idler {
 	uint32_t empty; /**< empty rounds in a row */
 	uint64_t idle_since_ns;
 };
+/** Start with no round behind it; tell it of every round. */
 void mpn_idler_init(struct mpn_idler *idler, enum mpn_idle policy);
 void mpn_idler_round(struct mpn_idler *idler, unsigned work);
 /** YIELD when there are fewer cores than pollers, else SPIN: a good default. */
 enum mpn_idle mpn_idle_default(unsigned nb_pollers);
 
+/** Read what the port is, and its counters; set the counters to 0; hear of events. */
 void mpn_nic_get_info(struct mpn_nic *nic, struct mpn_nic_info *info);
 const struct mpn_nic_stats *mpn_nic_get_stats(const struct mpn_nic *nic);
 void mpn_nic_clear_stats(struct mpn_nic *nic);
@@ -191,6 +197,7 @@ struct mpn_nic *mpn_nic_get(unsigned n);
 
 /* ---- Personalities of a NIC: the report, 2.2.2 ---- */
 
+/** Where a personality stands in its life cycle. */
 enum mpn_pers_state {
 	MPN_PERS_DEFINED,
 	MPN_PERS_LOADED,
@@ -216,6 +223,7 @@ int mpn_personality_stop(struct mpn_personality *p);
 int mpn_personality_unload(struct mpn_personality *p);
 int mpn_personality_undefine(struct mpn_personality *p);
 
+/** The personality of that name, NULL when there is none. */
 struct mpn_personality *mpn_personality_find(struct mpn_nic *nic, const char *name);
 /** The n-th personality of the NIC, NULL at the end. */
 struct mpn_personality *mpn_personality_get(struct mpn_nic *nic, unsigned n);
@@ -233,6 +241,7 @@ const char *mpn_pers_state_name(enum mpn_pers_state s);
 	X(tx_dropped, "frames dropped unsent: link down or personality stopped") \
 	X(cycles, "TSC cycles spent in the personality")
 
+/** Counters of a flow. */
 struct mpn_flow_stats {
 #define X(name, text) uint64_t name;
 	MPN_FLOW_COUNTER_LIST(X)
@@ -251,6 +260,7 @@ struct mpn_personality_info {
 	uint32_t flow_size;
 	struct mpn_flow_stats stats;
 };
+/** Read state, flow and counters. */
 void mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality_info *info);
 /** Let the personality print its own counters into an open object. */
 void mpn_personality_print(struct mpn_personality *p, struct mpn_out *o);

@@ -19,6 +19,7 @@ extern "C" {
 /** The report, 2.1. */
 enum mpn_pers_kind { MPN_PERS_UNSOLICITED, MPN_PERS_SOLICITED, MPN_PERS_EMULATION };
 
+/** The functions of a kind of personality. */
 struct mpn_personality_ops {
 	uint32_t abi; /**< MPN_ABI_VERSION */
 	const char *name; /**< name of the kind, e.g. "storage" */
@@ -63,6 +64,7 @@ int mpn_personality_register(const struct mpn_personality_ops *ops);
 		(void)mpn_personality_register(&ops); \
 	}
 
+/** Its own memory, and the NIC it belongs to. */
 void *mpn_personality_priv(struct mpn_personality *p);
 struct mpn_nic *mpn_personality_nic(struct mpn_personality *p);
 /** Only from load. -EINVAL: more than 4, or below 0x600. */

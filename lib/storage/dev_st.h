@@ -65,6 +65,7 @@ typedef void (*dev_st_completion_callback)(
 /** There is space again: slots requests. */
 typedef void (*dev_st_queue_callback)(struct net_st_device *dev, int slots);
 
+/** How to open a device; zeroes are the defaults. */
 struct dev_st_conf {
 	const char *volume;
 	uint8_t client_uuid[16]; /**< all zero: random */
@@ -110,6 +111,7 @@ void dev_st_register_queue_callback(struct net_st_device *dev, dev_st_queue_call
 int dev_st_register_completion_callback(
 	struct net_st_device *dev, uint16_t ethertype, dev_st_completion_callback fn);
 
+/** What the device was opened with, and what it knows of its session. */
 void *dev_st_user(const struct net_st_device *dev);
 const struct wire_geometry *dev_st_geometry(const struct net_st_device *dev);
 bool dev_st_is_open(const struct net_st_device *dev);
@@ -128,6 +130,7 @@ uint32_t dev_st_payload_unit(const struct net_st_device *dev);
 	X(tx_retx, "retransmitted payload into the frame") \
 	X(rx_linear, "received frame in several segments put in one piece")
 
+/** Where in the code payload is moved. */
 enum st_copy_site {
 #define X(name, text) ST_COPY_##name,
 	ST_COPY_SITE_LIST(X)
@@ -143,6 +146,7 @@ enum st_copy_site {
 	X(copied, "moved by our code once") \
 	X(bounced, "moved by our code although a way without exists")
 
+/** Bytes and moves by site, and payload bytes by what happened to them. */
 struct st_copy_stats {
 	uint64_t site_bytes[ST_COPY_SITES];
 	uint64_t site_count[ST_COPY_SITES];

@@ -22,15 +22,18 @@
 
 #include "mpn_err.h"
 
-#define WIRE_EBD_VERSION 1
-#define WIRE_EBD_HDR_LEN 64
+#define WIRE_EBD_VERSION 1 /**< in the high nibble of ver_kind */
+#define WIRE_EBD_HDR_LEN 64 /**< bytes of Ethernet and EBD header */
 #define WIRE_EBD_TO_TARGET 0x0666 /**< default ethertype of frames to the target */
 #define WIRE_EBD_TO_INITIATOR 0x0667 /**< default ethertype of frames to the initiator */
 #define WIRE_EBD_MAX_FRAGS 64 /**< frames of payload in a command: one 64-bit bitmap */
 #define WIRE_EBD_MAX_QUANTUM (128u << 10) /**< payload bytes in a command */
 #define WIRE_EBD_NAME_LEN 64 /**< volume name, zero-terminated */
-#define WIRE_EBD_UUID_LEN 16
-#define WIRE_EBD_MULTICAST {0x03, 0x45, 0x42, 0x44, 0x00, 0x01} /**< where QUERY goes */
+#define WIRE_EBD_UUID_LEN 16 /**< bytes */
+#define WIRE_EBD_MULTICAST \
+	{ \
+		0x03, 0x45, 0x42, 0x44, 0x00, 0x01 \
+	} /**< where QUERY goes */
 #define WIRE_EBD_MAX_CTRL 1408 /**< payload bytes of a DISC or CTRL frame: fits an MTU of 1500 */
 
 /* Payload units P. The choice follows the MTU: the frame is 64 + P, the MTU counts from byte 14. */
@@ -38,6 +41,7 @@
 #define WIRE_EBD_P_PAGE 4096 /**< MTU >= 4146 */
 #define WIRE_EBD_P_LARGE 8192 /**< MTU >= 8242 */
 
+/** Kinds of frames. */
 enum wire_ebd_kind {
 	WIRE_DISC = 0, /**< who is there, which volumes */
 	WIRE_CTRL = 1, /**< sessions */
@@ -86,6 +90,7 @@ enum wire_cmd_op {
 	WIRE_MESSAGE = 8, /**< an opaque message with optional regions: struct wire_message */
 };
 
+/** Flags of a frame. */
 enum wire_flag {
 	WIRE_F_FUA = 0x0001, /**< CMD WRITE, WRITE_ZEROES: durable before the RSP */
 	WIRE_F_RETX = 0x0002, /**< sent before; a hint for counters, never a rule */
@@ -97,7 +102,7 @@ enum wire_flag {
 	WIRE_F_NOHOLE = 0x0080, /**< CMD WRITE_ZEROES: keep the blocks allocated */
 	WIRE_F_FAST = 0x0100, /**< CMD WRITE_ZEROES: fail rather than be slow */
 };
-#define WIRE_F_KNOWN 0x01df
+#define WIRE_F_KNOWN 0x01df /**< flags of version 1 */
 
 /** Features of a session (OPEN asks, OPENED grants). */
 enum wire_feature {
@@ -125,6 +130,7 @@ enum wire_feature {
 	X(PROTOCOL, 13, EPROTO, "the peer broke the protocol") \
 	X(TIMEDOUT, 14, ETIMEDOUT, "timed out")
 
+/** Numbers of WIRE_STATUS_LIST. */
 enum wire_status {
 #define X(name, number, err, text) WIRE_ST_##name = number,
 	WIRE_STATUS_LIST(X)
@@ -165,7 +171,7 @@ static_assert(sizeof(struct wire_ebd) == WIRE_EBD_HDR_LEN, "the header is 64 byt
 static_assert(offsetof(struct wire_ebd, addr) == 24, "addr is naturally aligned");
 static_assert(offsetof(struct wire_ebd, crc) == 60, "crc ends the header");
 
-/* Flags and volume properties in struct wire_geometry. */
+/** Flags and properties of a volume, in struct wire_geometry. */
 enum wire_vol_flag {
 	WIRE_VOL_READONLY = 0x01,
 	WIRE_VOL_FLUSH = 0x02, /**< answered writes may be volatile until FLUSH */
@@ -192,10 +198,12 @@ struct wire_geometry {
 };
 static_assert(sizeof(struct wire_geometry) == 128, "geometry is 128 bytes");
 
+/** DISC QUERY. */
 struct wire_disc_query {
 	char name[WIRE_EBD_NAME_LEN]; /**< only targets that have this volume; "" for all */
 };
 
+/** One volume of an ADVERT. */
 struct wire_advert_volume {
 	char name[WIRE_EBD_NAME_LEN];
 	uint64_t size; /**< bytes */
@@ -203,6 +211,7 @@ struct wire_advert_volume {
 	uint32_t flags; /**< enum wire_vol_flag */
 };
 
+/** DISC ADVERT: who has which volumes. */
 struct wire_advert {
 	uint8_t target_uuid[WIRE_EBD_UUID_LEN];
 	uint64_t epoch; /**< differs at each start of the target */
@@ -211,9 +220,11 @@ struct wire_advert {
 	uint16_t first; /**< index of the first one in this frame */
 	/* struct wire_advert_volume[]: as many as plen says, at most WIRE_ADVERT_VOLUMES */
 };
+/** Volumes that fit one ADVERT. */
 #define WIRE_ADVERT_VOLUMES \
 	((WIRE_EBD_MAX_CTRL - sizeof(struct wire_advert)) / sizeof(struct wire_advert_volume))
 
+/** CTRL OPEN. */
 struct wire_open {
 	uint8_t client_uuid[WIRE_EBD_UUID_LEN];
 	uint64_t nonce; /**< grows with each start of the client and each of its re-opens */
@@ -225,12 +236,14 @@ struct wire_open {
 	char volume[WIRE_EBD_NAME_LEN];
 };
 
+/** CTRL CHALLENGE. */
 struct wire_challenge {
 	uint64_t nonce; /**< of the OPEN */
 	uint64_t stamp; /**< target's, opaque to the client */
 	uint8_t cookie[16]; /**< target's, opaque to the client: MAC over OPEN, address and stamp */
 };
 
+/** CTRL PROOF. */
 struct wire_proof {
 	struct wire_open open; /**< as in OPEN */
 	struct wire_challenge challenge; /**< as in CHALLENGE */
@@ -239,6 +252,7 @@ struct wire_proof {
 	uint8_t auth[32]; /**< HMAC-SHA256 of the transcript under the client's key */
 };
 
+/** CTRL OPENED. */
 struct wire_opened {
 	uint64_t nonce; /**< of the OPEN */
 	uint64_t epoch; /**< as in wire_advert */
@@ -252,6 +266,7 @@ struct wire_opened {
 	struct wire_geometry geometry;
 };
 
+/** CTRL REFUSED. */
 struct wire_refused {
 	uint64_t nonce; /**< of the OPEN or PROOF */
 };
@@ -295,6 +310,7 @@ struct wire_message {
 	X(COOKIE, "cookie", "challenge was not answered rightly or too late") \
 	X(NO_ROOM, "no_room", "no room to answer")
 
+/** Causes of WIRE_DROP_LIST. */
 enum wire_drop {
 	WIRE_ACCEPT = -1,
 #define X(name, low, text) WIRE_DROP_##name,

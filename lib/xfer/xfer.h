@@ -20,8 +20,8 @@
 #include "mpn_list.h"
 #include "wire_ebd.h"
 
-#define XFER_NSEC_PER_SEC 1000000000ull
-#define XFER_NO_DEADLINE UINT64_MAX
+#define XFER_NSEC_PER_SEC 1000000000ull /**< nanoseconds */
+#define XFER_NO_DEADLINE UINT64_MAX /**< there is no timer */
 #define XFER_MAX_DEPTH 256 /**< commands in flight per session */
 #define XFER_MAX_PORTS 8 /**< links a target serves */
 
@@ -79,6 +79,7 @@ void xfer_tx_seal(struct xfer_tx *tx, const struct xfer_seg *segs, unsigned nb_s
 	X(fenced, "sessions ended by a newer one of the same client") \
 	X(collected, "sessions ended because their lease ran out")
 
+/** Counters of an engine. */
 struct xfer_stats {
 #define X(name, text) uint64_t name;
 	XFER_COUNTER_LIST(X)
@@ -102,6 +103,7 @@ enum xfer_ini_state {
 	XFER_INI_STATES
 };
 
+/** Name in lower case for logs and dumps. */
 const char *xfer_ini_state_name(enum xfer_ini_state s);
 
 /** What the event callback reports. */
@@ -146,6 +148,7 @@ struct xfer_cmd {
 	struct mpn_list wrnode; /**< writes in flight, for the overlap rule */
 };
 
+/** How to make an initiator; xfer_ini_conf_default() first. */
 struct xfer_ini_conf {
 	uint8_t client_uuid[WIRE_EBD_UUID_LEN];
 	uint64_t nonce; /**< must be above that of every earlier start with this UUID */
@@ -212,6 +215,7 @@ void xfer_ini_tick(struct xfer_ini *ini, uint64_t now_ns);
 /** When tick() has something to do, XFER_NO_DEADLINE for never. May be early. */
 uint64_t xfer_ini_deadline(const struct xfer_ini *ini);
 
+/** Where the session stands, and its number on the wire (0 unless LIVE). */
 enum xfer_ini_state xfer_ini_get_state(const struct xfer_ini *ini);
 uint32_t xfer_ini_sid(const struct xfer_ini *ini);
 /** Payload unit of the session; 0 before LIVE was reached once. */
@@ -277,6 +281,7 @@ struct xfer_io {
 		wnode; /**< of the target's list of those waiting for memory or for grants */
 };
 
+/** How to make a target; xfer_tgt_conf_default() first. */
 struct xfer_tgt_conf {
 	uint8_t uuid[WIRE_EBD_UUID_LEN];
 	uint64_t epoch; /**< differs at each start, e.g. the real-time clock */
@@ -336,6 +341,7 @@ void xfer_tgt_drain(struct xfer_tgt *t);
 /** Commands that are not FREE or DONE. */
 uint32_t xfer_tgt_outstanding(const struct xfer_tgt *t);
 
+/** Counters of all sessions together. */
 const struct xfer_stats *xfer_tgt_stats(const struct xfer_tgt *t);
 
 /** What `show session` prints. */
