@@ -41,10 +41,13 @@ int mpn_parse_choice(const char *s, const char *const *names) MPN_MUST_CHECK;
 int mpn_copy_str(char *dst, size_t size, const char *s) MPN_MUST_CHECK;
 
 /**
- * Take the next "key=value" or bare "value" (key empty) of a comma-separated list.
- * *cursor starts at the list and moves; returns 1 for an item, 0 at the end, -ENAMETOOLONG (the
- * cursor stays). "a,,b" has an empty item; a comma at the end is ignored.
+ * Take the next item of a comma-separated list; a doubled comma stands for one in the item. *cursor
+ * starts at the list and moves. A comma at the end is ignored.
+ * @return 1 for an item, 0 at the end, -ENAMETOOLONG (the cursor stays)
  */
+int mpn_parse_item(const char **cursor, char *item, size_t size) MPN_MUST_CHECK;
+
+/** As mpn_parse_item(), the item being "key=value" or a bare "value" (then key is empty). */
 int mpn_parse_kv(const char **cursor, char *key, size_t key_size, char *value,
 	size_t value_size) MPN_MUST_CHECK;
 

@@ -218,27 +218,75 @@ mpn_copy_str(char *dst, size_t size, const char *s)
 	return copy_bytes(dst, size, s, strlen(s));
 }
 
+/* Length of the item at s as it is written: up to a comma that is not doubled. */
+static size_t
+item_len(const char *s)
+{
+	size_t len = 0;
+
+	for (;;) {
+		len += strcspn(s + len, ",");
+		if (s[len] == '\0' || s[len + 1] != ',')
+			return len;
+		len += 2;
+	}
+}
+
+/* Copy len written bytes to dst, each doubled comma as one. */
+static int
+copy_item(char *dst, size_t size, const char *s, size_t len)
+{
+	size_t used = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (used + 1 >= size) {
+			if (size > 0)
+				dst[0] = '\0';
+			return -ENAMETOOLONG;
+		}
+		dst[used++] = s[i];
+		if (s[i] == ',')
+			i++;
+	}
+	return copy_bytes(dst + used, size - used, "", 0);
+}
+
+int
+mpn_parse_item(const char **cursor, char *item, size_t size)
+{
+	const char *s = *cursor;
+	size_t len = item_len(s);
+
+	if (*s == '\0')
+		return 0;
+	if (copy_item(item, size, s, len) != 0)
+		return -ENAMETOOLONG;
+	*cursor = s[len] == ',' ? s + len + 1 : s + len;
+	return 1;
+}
+
 int
 mpn_parse_kv(const char **cursor, char *key, size_t key_size, char *value, size_t value_size)
 {
 	const char *s = *cursor;
-	size_t len = strcspn(s, ",");
-	size_t key_len = 0;
-	const char *eq;
+	const char *eq = memchr(s, '=', item_len(s));
+	size_t key_len = eq != NULL ? (size_t)(eq - s) : 0;
+	const char *rest = eq != NULL ? eq + 1 : s;
+	int rc;
 
 	if (*s == '\0')
 		return 0;
-	eq = memchr(s, '=', len);
-	if (eq != NULL)
-		key_len = (size_t)(eq - s);
-	if (copy_bytes(key, key_size, s, key_len) != 0)
+	if (copy_item(key, key_size, s, key_len) != 0)
 		return -ENAMETOOLONG;
-	if (eq != NULL)
-		key_len++;
-	if (copy_bytes(value, value_size, s + key_len, len - key_len) != 0)
-		return -ENAMETOOLONG;
-	*cursor = s[len] == ',' ? s + len + 1 : s + len;
-	return 1;
+	if (*rest == '\0' || (rest[0] == ',' && rest[1] != ',')) {
+		*cursor = *rest == ',' ? rest + 1 : rest;
+		return copy_bytes(value, value_size, "", 0) == 0 ? 1 : -ENAMETOOLONG;
+	}
+	rc = mpn_parse_item(&rest, value, value_size);
+	if (rc == 1)
+		*cursor = rest;
+	return rc;
 }
 
 char *

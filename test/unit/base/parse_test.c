@@ -220,8 +220,9 @@ kv_walks_a_list(void **state)
 {
 	static const struct {
 		const char *key, *value;
-	} want[] = {{"", "disk.img"}, {"direct", "on"}, {"", ""}, {"a", "b=c"}, {"", "x"}};
-	const char *cursor = "disk.img,direct=on,,a=b=c,x";
+	} want[] = {
+		{"", "disk.img"}, {"direct", "on"}, {"a", "b=c"}, {"e", ""}, {"", "x"}, {"f", ""}};
+	const char *cursor = "disk.img,direct=on,a=b=c,e=,x,f=";
 	char key[16], value[16];
 	size_t i;
 
@@ -232,6 +233,48 @@ kv_walks_a_list(void **state)
 	}
 	assert_int_equal(mpn_parse_kv(&cursor, key, sizeof(key), value, sizeof(value)), 0);
 	assert_int_equal(mpn_parse_kv(&cursor, key, sizeof(key), value, sizeof(value)), 0);
+}
+
+static void
+a_doubled_comma_is_one(void **state)
+{
+	static const char *const items[] = {",a", "b,c,", "d=e", "f,"};
+	const char *cursor = ",,,a";
+	char item[8], key[8], value[8];
+	size_t i;
+
+	/* Pairs are taken from the left: ",,," is a comma and the end of the item. */
+	assert_int_equal(mpn_parse_item(&cursor, item, sizeof(item)), 1);
+	assert_string_equal(item, ",");
+	cursor = ",a";
+	assert_int_equal(mpn_parse_item(&cursor, item, sizeof(item)), 1);
+	assert_string_equal(item, "");
+	assert_string_equal(cursor, "a");
+	cursor = ",,a,b,,c,,,d=e,f,,";
+	for (i = 0; i < MPN_ARRAY_SIZE(items); i++) {
+		assert_int_equal(mpn_parse_item(&cursor, item, sizeof(item)), 1);
+		assert_string_equal(item, items[i]);
+	}
+	assert_int_equal(mpn_parse_item(&cursor, item, sizeof(item)), 0);
+
+	cursor = "k,,=v,,w,x";
+	assert_int_equal(mpn_parse_kv(&cursor, key, sizeof(key), value, sizeof(value)), 1);
+	assert_string_equal(key, "k,");
+	assert_string_equal(value, "v,w");
+	assert_int_equal(mpn_parse_kv(&cursor, key, sizeof(key), value, sizeof(value)), 1);
+	assert_string_equal(key, "");
+	assert_string_equal(value, "x");
+	cursor = "k=,,";
+	assert_int_equal(mpn_parse_kv(&cursor, key, sizeof(key), value, sizeof(value)), 1);
+	assert_string_equal(value, ",");
+	assert_int_equal(mpn_parse_kv(&cursor, key, sizeof(key), value, sizeof(value)), 0);
+
+	cursor = "1234567,,";
+	assert_int_equal(mpn_parse_item(&cursor, item, sizeof(item)), -ENAMETOOLONG);
+	assert_string_equal(cursor, "1234567,,");
+	cursor = "123456,,";
+	assert_int_equal(mpn_parse_item(&cursor, item, sizeof(item)), 1);
+	assert_string_equal(item, "123456,");
 }
 
 static void
@@ -332,6 +375,7 @@ main(void)
 		cmocka_unit_test(choice_is_an_index),
 		cmocka_unit_test(copy_never_cuts),
 		cmocka_unit_test(kv_walks_a_list),
+		cmocka_unit_test(a_doubled_comma_is_one),
 		cmocka_unit_test(kv_refuses_what_does_not_fit),
 		cmocka_unit_test(sizes_are_readable),
 		cmocka_unit_test(nearest_name_is_found),
