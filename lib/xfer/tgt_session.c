@@ -95,14 +95,28 @@ is_same_client(const struct xfer_session *s, const struct wire_open *o)
 	       memcmp(s->client_uuid, o->client_uuid, sizeof(o->client_uuid)) == 0;
 }
 
+/*
+ * Is a more recent than b? The queues of one start of a client open again on their own, each counting
+ * its tries in the low bits: these say something about the same queue only.
+ */
+static bool
+is_newer(uint64_t a_nonce, uint16_t a_queue, uint64_t b_nonce, uint16_t b_queue)
+{
+	if (a_queue == b_queue)
+		return a_nonce > b_nonce;
+	return a_nonce >> XFER_NONCE_TRY_BITS > b_nonce >> XFER_NONCE_TRY_BITS;
+}
+
 /* Has the client a session that is newer than this OPEN? */
 static bool
 is_outdated(const struct xfer_tgt *t, const struct wire_open *o)
 {
+	const struct xfer_session *s;
 	uint32_t i;
 
 	for (i = 0; i < t->conf.max_sessions; i++) {
-		if (is_same_client(&t->sessions[i], o) && t->sessions[i].nonce > o->nonce)
+		s = &t->sessions[i];
+		if (is_same_client(s, o) && is_newer(s->nonce, s->queue, o->nonce, o->queue))
 			return true;
 	}
 	return false;
@@ -184,7 +198,8 @@ fence_older(struct xfer_tgt *t, const struct wire_open *o, uint64_t now_ns)
 
 	for (i = 0; i < t->conf.max_sessions; i++) {
 		s = &t->sessions[i];
-		if (!is_same_client(s, o) || s->nonce >= o->nonce || s->state == SESSION_CLOSING)
+		if (!is_same_client(s, o) || s->state == SESSION_CLOSING ||
+			!is_newer(o->nonce, o->queue, s->nonce, s->queue))
 			continue;
 		t->stats.fenced++;
 		tgt_session_kill(t, s, now_ns);

@@ -24,6 +24,9 @@
 #define XFER_NO_DEADLINE UINT64_MAX /**< there is no timer */
 #define XFER_MAX_DEPTH 256 /**< commands in flight per session */
 #define XFER_MAX_PORTS 8 /**< links a target serves */
+/** Low bits of a nonce, which count how often a session was opened again; the rest names the start of the
+ *  client, see struct xfer_ini_conf. */
+#define XFER_NONCE_TRY_BITS 20
 
 /** Bytes an engine may write to xfer_tx.hdr: a header and a DISC or CTRL payload. */
 #define XFER_TX_ROOM (WIRE_EBD_HDR_LEN + WIRE_EBD_MAX_CTRL)
@@ -151,7 +154,11 @@ struct xfer_cmd {
 /** How to make an initiator; xfer_ini_conf_default() first. */
 struct xfer_ini_conf {
 	uint8_t client_uuid[WIRE_EBD_UUID_LEN];
-	uint64_t nonce; /**< must be above that of every earlier start with this UUID */
+	/**
+	 * Names the start of the client: above that of every earlier start with this UUID, the same for all
+	 * its sessions, the low XFER_NONCE_TRY_BITS bits zero.
+	 */
+	uint64_t nonce;
 	uint8_t mac[6]; /**< of this end */
 	uint8_t target[6]; /**< of the target; all zero: discover it by multicast */
 	uint16_t ethertype_to_target;
