@@ -24,6 +24,12 @@
 extern "C" {
 #endif
 
+/** What the storage personality is loaded with (the args of mpn_personality_load()); NULL: defaults. */
+struct st_personality_conf {
+	uint16_t ethertype_to_target; /**< 0: 0x0666 */
+	uint16_t ethertype_to_initiator; /**< 0: 0x0667 */
+};
+
 /** One buffer of a request: the report's buffer_head. */
 struct st_buffer {
 	void *data; /**< len bytes; from an arena: sent without a copy */
@@ -69,10 +75,14 @@ typedef void (*dev_st_queue_callback)(struct net_st_device *dev, int slots);
 struct dev_st_conf {
 	const char *volume;
 	uint8_t client_uuid[16]; /**< all zero: random */
-	uint64_t nonce; /**< 0: from the real-time clock */
+	/**
+	 * Names the start of the client: above that of every earlier start with this UUID, the same for
+	 * all devices of it, its low XFER_NONCE_TRY_BITS bits zero. 0: from the real-time clock.
+	 */
+	uint64_t nonce;
 	uint8_t target[6]; /**< all zero: discover */
 	uint16_t depth; /**< commands in flight, 0: 32 */
-	uint16_t queue; /**< number of this session of the client */
+	uint16_t queue; /**< number of this session of the client, never used again by it */
 	uint32_t max_queue_len; /**< requests, 0: 1024 */
 	uint64_t fail_after_ns; /**< UINT64_MAX: never; 0: 30 s */
 	bool shared_core; /**< longer timers: poller and peer share a core */
@@ -87,14 +97,25 @@ struct dev_st_conf {
  * @return NULL with errno ENODEV (no storage personality), EINVAL, ENOMEM, ENOSPC (too many)
  */
 struct net_st_device *dev_st_open(struct mpn_nic *nic, const struct dev_st_conf *conf);
-/** Close: outstanding requests end with -ECANCELED, all callbacks have run on return. */
+/**
+ * Begin to close: no new requests are taken, those outstanding end with -ECANCELED or their own outcome
+ * while the NIC is polled, in about a second at most.
+ */
+void dev_st_shutdown(struct net_st_device *dev);
+/** True when nothing is outstanding and the session is closed. */
+bool dev_st_is_closed(const struct net_st_device *dev);
+/**
+ * Close: polls the NIC until the device is closed. All callbacks have run on return, and dev is gone.
+ * Not from inside a callback. NULL is allowed.
+ */
 void dev_st_close(struct net_st_device *dev);
 
 /**
  * Queue a read, write, flush, discard or write-zeroes request.
  * @return 0: queued, every buffer's callback will run exactly once, never from in here;
- *   1: the queue is full, nothing was taken; -EINVAL (op, flags, sum of lengths, alignment, range),
- *   -EROFS, -EOPNOTSUPP, -ENOTCONN (never was connected)
+ *   1: the queue is full, nothing was taken; -EINVAL (op, flags, sum of lengths, alignment, range, an
+ *   empty buffer, no completion callback), -EROFS, -EOPNOTSUPP, -ENOTCONN (never was connected, or is
+ *   closed), -ESTALE (fenced)
  */
 int dev_st_queue_xmit(struct net_st_device *dev, struct st_request *req) MPN_MUST_CHECK;
 /** Requests the queue can hold. */
@@ -118,6 +139,8 @@ bool dev_st_is_open(const struct net_st_device *dev);
 const struct xfer_stats *dev_st_xfer_stats(const struct net_st_device *dev);
 uint64_t dev_st_srtt_ns(const struct net_st_device *dev);
 uint32_t dev_st_payload_unit(const struct net_st_device *dev);
+/** Address of the target once known, else all zero. */
+const uint8_t *dev_st_target(const struct net_st_device *dev);
 
 /* ---- Moves of payload: every one is counted ---- */
 
@@ -138,13 +161,13 @@ enum st_copy_site {
 		ST_COPY_SITES
 };
 
-/** Payload bytes: {name, text}. */
+/** Payload bytes: {name, text}. What is received is in_place, loaned or copied: these add up to it. */
 #define ST_BYTES_LIST(X) \
 	X(wire, "payload bytes received or sent") \
 	X(in_place, "received into the caller's page by the link itself") \
 	X(loaned, "handed to the caller inside received frames") \
 	X(copied, "moved by our code once") \
-	X(bounced, "moved by our code although a way without exists")
+	X(bounced, "moved by our code once more: repeated, or put in one piece first")
 
 /** Bytes and moves by site, and payload bytes by what happened to them. */
 struct st_copy_stats {
@@ -161,12 +184,16 @@ const struct st_copy_stats *dev_st_copy_stats(struct mpn_nic *nic);
 
 /**
  * Memory that frames can be sent from without a copy: from the EAL heap, on the NUMA node of the NIC,
- * aligned to align (a power of two, 0: 4096).
+ * aligned to align (a power of two, 0: 4096). Any thread.
  * @return NULL with errno ENOMEM
  */
 void *st_arena_alloc(struct mpn_nic *nic, size_t bytes, size_t align);
+/**
+ * Give an arena back. Frames that still refer to it are safe: the memory goes when the last of them
+ * has gone. NULL is allowed. Any thread.
+ */
 void st_arena_free(void *mem);
-/** True when [mem, mem + len) lies in one piece of EAL memory. */
+/** True when [mem, mem + len) lies in one arena. */
 bool st_arena_owns(const void *mem, size_t len);
 
 #ifdef __cplusplus

@@ -30,11 +30,28 @@ struct st_target_conf {
 	void (*io_start)(void *user, struct xfer_io *io, void *data, bool mapped);
 };
 
+/**
+ * All memory is taken here: the engine's (xfer_tgt_size()), nb_small * 8 KiB + nb_large * 128 KiB of
+ * staging buffers, and one descriptor of 32 bytes per command that may hold data at a time
+ * (max_sessions * max_depth).
+ * @return NULL with errno EINVAL (conf), ENOMEM
+ */
 struct st_target *st_target_create(const struct st_target_conf *conf, int socket_id);
+/** Detach from all NICs and free. Nothing may be in the back end. NULL is allowed. */
 void st_target_destroy(struct st_target *t);
-/** Serve on a NIC that has the storage personality loaded and started. 0, -ENODEV, -ENOSPC. */
+/**
+ * Serve on a NIC that has the storage personality loaded and started. 0, -ENODEV, -EBUSY (it has a
+ * target), -ENOSPC (too many NICs).
+ */
 int st_target_attach(struct st_target *t, struct mpn_nic *nic) MPN_MUST_CHECK;
 struct xfer_tgt *st_target_xfer(struct st_target *t);
+/** io, handed out by io_start, is done: status is 0 or -errno. From inside io_start, too. */
 void st_target_io_done(struct st_target *t, struct xfer_io *io, int status);
+/** Bytes of staging buffers in use now, and at most so far. */
+void st_target_staging(const struct st_target *t, uint64_t *now, uint64_t *max);
+/** Bytes this target took at create, all it will ever use. */
+uint64_t st_target_memory(const struct st_target *t);
+/** Bytes of payload moved by our code for this target, over all its NICs. */
+uint64_t st_target_copied(const struct st_target *t);
 
 #endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_malloc.h>
+
+#include "st_arena.h"
+
+#define ARENA_ALIGN 4096
+
+/* All arenas that are in use, in order of address, and those that wait for their frames. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct st_arena **live;
+static uint32_t nb_live, live_size;
+static struct st_arena **waiting;
+static uint32_t nb_waiting, waiting_size;
+/* Descriptors are used again but never freed: another thread's view may still look at one. */
+static struct st_arena *unused;
+
+uint32_t st_arena_generation = 1;
+
+static void
+ignore_last_frame(MPN_UNUSED void *addr, MPN_UNUSED void *opaque)
+{
+	/* Never runs: the arena itself holds one reference. */
+}
+
+static int
+reserve(struct st_arena ***v, uint32_t *size, uint32_t nb)
+{
+	struct st_arena **bigger;
+	uint32_t new_size;
+
+	if (nb <= *size)
+		return 0;
+	new_size = *size == 0 ? 16 : *size * 2;
+	bigger = realloc(*v, new_size * sizeof(*bigger));
+	if (bigger == NULL)
+		return -ENOMEM;
+	*v = bigger;
+	*size = new_size;
+	return 0;
+}
+
+/* Index of the first arena of v that ends above addr; nb when there is none. */
+static uint32_t
+lower_bound(struct st_arena *const *v, uint32_t nb, uintptr_t addr)
+{
+	uint32_t lo = 0, hi = nb, mid;
+
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if (v[mid]->end > addr)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+static void
+changed(void)
+{
+	uint32_t next = st_arena_generation + 1;
+
+	__atomic_store_n(&st_arena_generation, next == 0 ? 1 : next, __ATOMIC_RELEASE);
+}
+
+static bool
+frames_are_home(const struct st_arena *a)
+{
+	return __atomic_load_n(&a->shinfo.refcnt, __ATOMIC_ACQUIRE) == 1;
+}
+
+static unsigned
+reap_locked(void)
+{
+	uint32_t i = 0;
+
+	while (i < nb_waiting) {
+		if (!frames_are_home(waiting[i])) {
+			i++;
+			continue;
+		}
+		rte_free((void *)waiting[i]->base);
+		waiting[i]->next = unused;
+		unused = waiting[i];
+		waiting[i] = waiting[--nb_waiting];
+	}
+	return nb_waiting;
+}
+
+unsigned
+st_arena_reap(void)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&lock);
+	n = reap_locked();
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+static struct st_arena *
+get_descriptor(void)
+{
+	struct st_arena *a = unused;
+
+	if (a == NULL)
+		return calloc(1, sizeof(*a));
+	unused = a->next;
+	return a;
+}
+
+static int
+insert(uintptr_t base, size_t bytes)
+{
+	struct st_arena *a;
+	uint32_t at;
+
+	/* Room for the day it is freed, too: st_arena_free() cannot fail. */
+	if (reserve(&live, &live_size, nb_live + 1) != 0 ||
+		reserve(&waiting, &waiting_size, nb_live + 1 + nb_waiting) != 0)
+		return -ENOMEM;
+	a = get_descriptor();
+	if (a == NULL)
+		return -ENOMEM;
+	a->base = base;
+	a->end = base + bytes;
+	a->shinfo.free_cb = ignore_last_frame;
+	rte_mbuf_ext_refcnt_set(&a->shinfo, 1);
+	at = lower_bound(live, nb_live, base);
+	memmove(&live[at + 1], &live[at], (nb_live - at) * sizeof(*live));
+	live[at] = a;
+	nb_live++;
+	changed();
+	return 0;
+}
+
+void *
+st_arena_alloc_on(int socket_id, size_t bytes, size_t align)
+{
+	void *mem;
+	int rc;
+
+	if (align == 0)
+		align = ARENA_ALIGN;
+	if (bytes == 0 || (align & (align - 1)) != 0 || align > UINT32_MAX)
+		return mpn_err_null(ENOMEM);
+	(void)st_arena_reap();
+	mem = rte_malloc_socket(NULL, bytes, (unsigned)align, socket_id);
+	if (mem == NULL)
+		return mpn_err_null(ENOMEM);
+	pthread_mutex_lock(&lock);
+	rc = insert((uintptr_t)mem, bytes);
+	pthread_mutex_unlock(&lock);
+	if (rc != 0) {
+		rte_free(mem);
+		return mpn_err_null(ENOMEM);
+	}
+	return mem;
+}
+
+void *
+st_arena_alloc(struct mpn_nic *nic, size_t bytes, size_t align)
+{
+	struct mpn_nic_info info;
+
+	mpn_nic_get_info(nic, &info);
+	return st_arena_alloc_on(info.socket_id, bytes, align);
+}
+
+void
+st_arena_free(void *mem)
+{
+	struct st_arena *a;
+	uint32_t at;
+
+	if (mem == NULL)
+		return;
+	pthread_mutex_lock(&lock);
+	at = lower_bound(live, nb_live, (uintptr_t)mem);
+	if (at < nb_live && live[at]->base == (uintptr_t)mem) {
+		a = live[at];
+		nb_live--;
+		memmove(&live[at], &live[at + 1], (nb_live - at) * sizeof(*live));
+		changed();
+		waiting[nb_waiting++] = a;
+		(void)reap_locked();
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+bool
+st_arena_owns(const void *mem, size_t len)
+{
+	uintptr_t base = (uintptr_t)mem;
+	uint32_t at;
+	bool owns;
+
+	pthread_mutex_lock(&lock);
+	at = lower_bound(live, nb_live, base);
+	owns = at < nb_live && live[at]->base <= base && len <= live[at]->end - base;
+	pthread_mutex_unlock(&lock);
+	return owns;
+}
+
+/* ---- Views ---- */
+
+static void
+refresh(struct st_arena_view *view)
+{
+	struct st_arena **bigger;
+
+	pthread_mutex_lock(&lock);
+	view->last = NULL;
+	view->nb = 0;
+	if (view->size < nb_live) {
+		bigger = realloc(view->arenas, live_size * sizeof(*bigger));
+		if (bigger != NULL) {
+			view->arenas = bigger;
+			view->size = live_size;
+		}
+	}
+	/* Without memory for the view everything is foreign: slower, never wrong. */
+	if (view->size >= nb_live && nb_live > 0) {
+		memcpy(view->arenas, live, nb_live * sizeof(*live));
+		view->nb = nb_live;
+	}
+	view->generation = st_arena_generation;
+	pthread_mutex_unlock(&lock);
+}
+
+struct st_arena *
+st_arena_view_search(struct st_arena_view *view, uintptr_t base, uintptr_t end)
+{
+	struct st_arena *a;
+	uint32_t at;
+
+	if (view->generation != __atomic_load_n(&st_arena_generation, __ATOMIC_ACQUIRE))
+		refresh(view);
+	at = lower_bound(view->arenas, view->nb, base);
+	if (at == view->nb)
+		return NULL;
+	a = view->arenas[at];
+	if (base < a->base || end > a->end || end < base)
+		return NULL;
+	view->last = a;
+	return a;
+}
+
+void
+st_arena_view_fini(struct st_arena_view *view)
+{
+	free(view->arenas);
+	memset(view, 0, sizeof(*view));
+}
