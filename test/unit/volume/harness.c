@@ -91,6 +91,16 @@ make_file(const char *name, uint64_t size, int fill)
 	return path;
 }
 
+bool
+has_direct(void)
+{
+	int fd = open(make_file("direct", 4096, 0), O_RDONLY | O_DIRECT);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 struct volume *
 must_open(const char *fmt, ...)
 {

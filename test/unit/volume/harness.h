@@ -26,6 +26,9 @@ const char *test_path(const char *name);
 /** Make a file of size bytes in the folder, every byte being fill. @return its path */
 const char *make_file(const char *name, uint64_t size, int fill);
 
+/** Whether files in the folder take O_DIRECT. */
+bool has_direct(void);
+
 /** The last log line since log_clear(), "" without one; and how many there were. */
 const char *log_line(void);
 unsigned log_count(void);
