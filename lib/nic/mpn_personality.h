@@ -57,6 +57,9 @@ struct mpn_personality_ops {
  *  -EEXIST, -ENOSPC. */
 int mpn_personality_register(const struct mpn_personality_ops *ops);
 
+/** The n-th kind that is known, NULL at the end. */
+const struct mpn_personality_ops *mpn_personality_kind(unsigned n);
+
 /** Register at program start. */
 #define MPN_PERSONALITY_REGISTER(ops) \
 	__attribute__((constructor)) static void ops##_register(void) \

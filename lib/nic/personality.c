@@ -47,6 +47,12 @@ mpn_personality_register(const struct mpn_personality_ops *ops)
 	return 0;
 }
 
+const struct mpn_personality_ops *
+mpn_personality_kind(unsigned n)
+{
+	return n < nb_kinds ? kinds[n] : NULL;
+}
+
 /* ---- The table of transitions ---- */
 
 #define TO(state) ((int8_t)((state) + 1))
