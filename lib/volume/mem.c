@@ -104,19 +104,36 @@ allocate(struct mem_priv *p, uint64_t size)
 	return 0;
 }
 
-/* size is 0 when the specification gives none: then it is the file's. */
+/* Open the file that has the first contents. */
 static int
-set_up(struct volume *v, struct mem_priv *p, uint64_t size, const char *path, int fd)
+open_contents(const struct volume *v, const char *path, uint64_t *bytes)
 {
-	uint64_t bytes = 0;
 	struct stat st;
+	int fd;
+
+	/* Look first: opening a FIFO would block, opening a device may do things. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return vol_bad_arg(v, "file", path, "a regular file");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		int err = errno;
+
+		if (fd >= 0)
+			close(fd);
+		return mpn_log_err(
+			err, "volume", "mem: '%s': cannot open: %s", path, strerror(err));
+	}
+	*bytes = (uint64_t)st.st_size;
+	return fd;
+}
+
+/* Memory of size bytes, the first of which are those of the file. size 0: the file's. */
+static int
+set_up(struct volume *v, uint64_t size, const char *path, int fd, uint64_t bytes)
+{
+	struct mem_priv *p = vol_priv(v);
 	int rc;
 
-	if (fd >= 0) {
-		if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-			return vol_bad_arg(v, "file", path, "a regular file");
-		bytes = (uint64_t)st.st_size;
-	}
 	if (size == 0)
 		size = (bytes + 511) / 512 * 512;
 	if (size == 0)
@@ -162,6 +179,7 @@ mem_open(struct volume *v, const char *spec)
 	struct vol_info *info = vol_info_rw(v);
 	char path[VOL_ARG_LEN] = "";
 	uint64_t size = 0;
+	uint64_t bytes = 0;
 	int fd = -1;
 	int rc;
 
@@ -169,11 +187,11 @@ mem_open(struct volume *v, const char *spec)
 	if (rc != 0)
 		return rc;
 	if (path[0] != '\0') {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = open_contents(v, path, &bytes);
 		if (fd < 0)
-			return mpn_log_err(errno, "volume", "mem: '%s': cannot open: %m", path);
+			return fd;
 	}
-	rc = set_up(v, p, size, path, fd);
+	rc = set_up(v, size, path, fd, bytes);
 	if (fd >= 0)
 		close(fd);
 	if (rc != 0)

@@ -3,6 +3,8 @@
 
 #include "harness.h"
 
+#include <sys/stat.h>
+
 static void
 bad_arguments_say_why(void **state)
 {
@@ -19,6 +21,8 @@ bad_arguments_say_why(void **state)
 	must_refuse(EINVAL, "file that fits", "mem:4k,file=%s", big);
 	must_refuse(EINVAL, "not empty", "mem:file=%s", empty);
 	must_refuse(EINVAL, "regular file", "mem:1M,file=/");
+	assert_int_equal(mkfifo(test_path("fifo"), 0600), 0);
+	must_refuse(EINVAL, "regular file", "mem:1M,file=%s", test_path("fifo"));
 	must_refuse(ENOENT, "No such file", "mem:1M,file=%s.none", big);
 	must_refuse(ENOMEM, "cannot have", "mem:4000000T");
 }
