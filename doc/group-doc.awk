@@ -19,9 +19,11 @@ in_comment {
 # A declaration starts in the first column and ends with a semicolon.
 /^[a-z]/ && !open && !/^(static|extern|typedef|struct [a-z_]+ \{|enum [a-z_]+ \{)/ {
 	if (decls++ > 0 && comment != "") {
-		# What was said of parameters and results is said of the first one.
 		text = comment
-		sub(/@.*|\*\/.*/, "", text)
+		sub(/\*\/.*/, "", text)
+		# Doxygen does not like a result of a function that has none.
+		if (/^void [a-z]/)
+			sub(/@return.*/, "", text)
 		printf "%s */ ", text
 	}
 	open = 1
