@@ -3,6 +3,7 @@
 # Copyright (c) 2026 the mpnic authors
 #
 #	devtools/check-doc.sh links	every link in every Markdown file leads somewhere
+#	devtools/check-doc.sh wire	text, dissector and header know the same numbers
 #	devtools/check-doc.sh symbols	every public symbol is documented
 #	devtools/check-doc.sh html DIR	the same, and writes the reference to DIR
 set -u
@@ -39,6 +40,43 @@ check_links() {
 		xargs -r grep -HoE '\]\([^) ]+\)' | sed -E 's/\]\((.*)\)/\1/')
 }
 
+# The rows "X(NAME, ...)" of a list in the header as "NAME NUMBER" or "NAME low".
+wire_list() {
+	sed -n "/define $1(X)/,/[^\\\\]\$/p" lib/wire/wire_ebd.h |
+		sed -nE 's/^[[:space:]]*X\(([A-Z_]+), "?([a-z_0-9]+)"?.*/\1 \2/p'
+}
+
+check_wire() {
+	local name value nb=0
+
+	while read -r name value; do
+		nb=$((nb + 1))
+		grep -q "^| $name | $value |" doc/wire-format.md ||
+			breach "doc/wire-format.md: no status $name = $value"
+		grep -q "\"$name\"" doc/ebd.lua || breach "doc/ebd.lua: no status $name"
+	done < <(wire_list WIRE_STATUS_LIST)
+	while read -r name value; do
+		nb=$((nb + 1))
+		grep -q "^| $value |" doc/wire-format.md || breach "doc/wire-format.md: no cause $value"
+	done < <(wire_list WIRE_DROP_LIST)
+	while read -r name value; do
+		nb=$((nb + 1))
+		grep -qE "^\| $name \| $value \|" doc/wire-format.md ||
+			breach "doc/wire-format.md: no flag $name = $value"
+		grep -q "\"flags_${name,,}\".*$value" doc/ebd.lua || breach "doc/ebd.lua: no flag $name = $value"
+	done < <(sed -nE '/^enum wire_flag/,/^}/s/^.*WIRE_F_([A-Z]+) =.*/\1/p' lib/wire/wire_ebd.h |
+		while read -r name; do
+			echo "$name $(grep -A1 "WIRE_F_$name =" lib/wire/wire_ebd.h | grep -oE '0x[0-9a-f]{4}' | head -n 1)"
+		done)
+	while read -r name value; do
+		nb=$((nb + 1))
+		grep -qE "(\| |, )${name} (\| )?${value}[ ,|]" doc/wire-format.md ||
+			breach "doc/wire-format.md: no operation $name = $value"
+		grep -q "\"$name\"" doc/ebd.lua || breach "doc/ebd.lua: no operation $name"
+	done < <(sed -nE '/^enum wire_(disc|ctrl|probe|cmd)_op/,/^}/s/^[[:space:]]*WIRE_((DISC|CTRL|PROBE)_)?([A-Z_]+) = ([0-9]+),.*/\3 \4/p' lib/wire/wire_ebd.h)
+	[ "$nb" -gt 60 ] || breach "lib/wire/wire_ebd.h: found only $nb names: this check is out of date"
+}
+
 # The headers that meson installs.
 public_headers() {
 	local list dir
@@ -73,10 +111,11 @@ check_symbols() { # [DIR]
 
 case ${1:-} in
 links) check_links ;;
+wire) check_wire ;;
 symbols) check_symbols ;;
 html) check_symbols "${2:?expected a directory}" ;;
 *)
-	echo "check-doc.sh: '${1:-}': expected links, symbols or html DIR" >&2
+	echo "check-doc.sh: '${1:-}': expected links, wire, symbols or html DIR" >&2
 	exit 2
 	;;
 esac

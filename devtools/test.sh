@@ -133,6 +133,7 @@ part_fuzz() {
 
 part_doc() {
 	report_run "doc links" 60 devtools/check-doc.sh links
+	report_run "doc wire" 60 devtools/check-doc.sh wire
 	report_run "doc symbols" 300 devtools/check-doc.sh symbols
 }
 

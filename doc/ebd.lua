@@ -369,7 +369,7 @@ local function check_crc(tree, tvb, h)
 	if not has then
 		if h.crc ~= 0 then
 			complain(tree, "a checksum without its flag")
-		elseif h.kind == DISC or h.kind == CTRL then
+		elseif h.kind <= CTRL or h.sid == 0 then
 			complain(tree, "checksum missing")
 		end
 		return
@@ -405,6 +405,7 @@ local function dissect(tvb, pinfo, root, dir)
 	end
 	local h = {
 		dir = dir, kind = bit.band(tvb(0, 1):uint(), 0x0f), op = tvb(1, 1):uint(),
+		sid = tvb(2, 4):le_uint(),
 		addr = tvb(10, 8):le_uint64(), off = tvb(18, 4):le_uint(), plen = tvb(22, 2):le_uint(),
 		flags = tvb(24, 2):le_uint(), cseq = tvb(26, 4):le_uint(),
 		limit = tvb(34, 4):le_uint(), crc = tvb(46, 4):le_uint(),
