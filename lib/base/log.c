@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "mpn_log.h"
 
@@ -15,6 +16,7 @@ sink_stderr(enum mpn_log_level level, const char *topic, const char *line)
 
 static mpn_log_sink current_sink = sink_stderr;
 static enum mpn_log_level current_level = MPN_LOG_WARN;
+static _Thread_local char last_error[512];
 
 void
 mpn_log_set_sink(mpn_log_sink sink)
@@ -33,10 +35,13 @@ vlog(enum mpn_log_level level, const char *topic, const char *fmt, va_list ap)
 {
 	char line[512];
 
-	if (level > current_level)
+	if (level > current_level && level != MPN_LOG_ERR)
 		return;
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
-	current_sink(level, topic, line);
+	if (level == MPN_LOG_ERR)
+		memcpy(last_error, line, sizeof(last_error));
+	if (level <= current_level)
+		current_sink(level, topic, line);
 }
 
 void
@@ -58,4 +63,10 @@ mpn_log_err(int e, const char *topic, const char *fmt, ...)
 	vlog(MPN_LOG_ERR, topic, fmt, ap);
 	va_end(ap);
 	return mpn_err(e);
+}
+
+const char *
+mpn_log_last_error(void)
+{
+	return last_error;
 }

@@ -30,4 +30,7 @@ void mpn_log(enum mpn_log_level level, const char *topic, const char *fmt, ...) 
 /** Log an error line and give -e with errno set: `return mpn_log_err(EIO, "nic", "...");`. */
 int mpn_log_err(int e, const char *topic, const char *fmt, ...) MPN_PRINTF(3, 4);
 
+/** The last error line of this thread, whether it was shown or not; "" when there was none. */
+const char *mpn_log_last_error(void);
+
 #endif

@@ -100,6 +100,18 @@ xfer_ini_quantum(const struct xfer_ini *ini)
 }
 
 uint32_t
+xfer_ini_depth(const struct xfer_ini *ini)
+{
+	return ini->was_live ? ini->depth : 0;
+}
+
+bool
+xfer_ini_has_crc(const struct xfer_ini *ini)
+{
+	return ini->sealed;
+}
+
+uint32_t
 xfer_ini_outstanding(const struct xfer_ini *ini)
 {
 	return ini->nb_outstanding;

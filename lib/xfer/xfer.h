@@ -229,6 +229,10 @@ uint32_t xfer_ini_sid(const struct xfer_ini *ini);
 uint32_t xfer_ini_p(const struct xfer_ini *ini);
 /** Bytes a READ or WRITE may move; stays what the first session had (never grows). */
 uint32_t xfer_ini_quantum(const struct xfer_ini *ini);
+/** Commands the session may have in flight; 0 before LIVE was reached once. */
+uint32_t xfer_ini_depth(const struct xfer_ini *ini);
+/** True when the frames of the session carry checksums. */
+bool xfer_ini_has_crc(const struct xfer_ini *ini);
 /** Commands submitted and not done. */
 uint32_t xfer_ini_outstanding(const struct xfer_ini *ini);
 /** Smoothed round-trip time in ns, 0 before the first. */
