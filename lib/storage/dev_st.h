@@ -118,6 +118,12 @@ void dev_st_close(struct net_st_device *dev);
  *   closed), -ESTALE (fenced)
  */
 int dev_st_queue_xmit(struct net_st_device *dev, struct st_request *req) MPN_MUST_CHECK;
+/**
+ * End a request early: what was not sent ends with -ECANCELED, what is under way with that or its own
+ * outcome, in bounded time when the target is there. Its callbacks run as always, some of them from in
+ * here. Does nothing when the request is not on the queue.
+ */
+void dev_st_abort(struct net_st_device *dev, struct st_request *req);
 /** Requests the queue can hold. */
 int dev_st_get_max_queue_len(const struct net_st_device *dev);
 /** Requests on the queue that are not complete. */
@@ -139,6 +145,12 @@ bool dev_st_is_open(const struct net_st_device *dev);
 const struct xfer_stats *dev_st_xfer_stats(const struct net_st_device *dev);
 uint64_t dev_st_srtt_ns(const struct net_st_device *dev);
 uint32_t dev_st_payload_unit(const struct net_st_device *dev);
+/** Bytes a command moves at most; larger requests are split. */
+uint32_t dev_st_max_transfer(const struct net_st_device *dev);
+/** Commands that may be in flight. */
+uint32_t dev_st_depth(const struct net_st_device *dev);
+/** True when frames carry checksums. */
+bool dev_st_has_crc(const struct net_st_device *dev);
 /** Address of the target once known, else all zero. */
 const uint8_t *dev_st_target(const struct net_st_device *dev);
 

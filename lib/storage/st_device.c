@@ -264,6 +264,12 @@ dev_st_queue_xmit(struct net_st_device *dev, struct st_request *req)
 	return 0;
 }
 
+void
+dev_st_abort(struct net_st_device *dev, struct st_request *req)
+{
+	st_request_abort(dev, req, mpn_now_ns());
+}
+
 int
 dev_st_get_max_queue_len(const struct net_st_device *dev)
 {
@@ -368,6 +374,24 @@ uint32_t
 dev_st_payload_unit(const struct net_st_device *dev)
 {
 	return xfer_ini_p(dev->ini);
+}
+
+uint32_t
+dev_st_max_transfer(const struct net_st_device *dev)
+{
+	return st_max_transfer(dev);
+}
+
+uint32_t
+dev_st_depth(const struct net_st_device *dev)
+{
+	return xfer_ini_depth(dev->ini);
+}
+
+bool
+dev_st_has_crc(const struct net_st_device *dev)
+{
+	return xfer_ini_has_crc(dev->ini);
 }
 
 const uint8_t *

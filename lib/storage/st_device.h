@@ -12,7 +12,7 @@
 struct st_cmd {
 	struct xfer_cmd xfer;
 	struct net_st_device *dev;
-	struct st_request *req;
+	struct st_request *req; /* NULL: free */
 	struct st_cmd *next; /* of the free ones */
 	uint32_t buf; /* where its first byte is: index of the buffer, and offset in it */
 	uint32_t buf_off;
@@ -58,6 +58,10 @@ void st_request_queue(struct net_st_device *dev, struct st_request *req);
 int st_requests_cut(struct net_st_device *dev, uint64_t now_ns);
 /* End all that is not cut yet with status. */
 void st_requests_fail(struct net_st_device *dev, int status);
+/* Bytes of data a command moves at most: whole blocks. */
+uint32_t st_max_transfer(const struct net_st_device *dev);
+/* End one request early. */
+void st_request_abort(struct net_st_device *dev, struct st_request *req, uint64_t now_ns);
 /* Callbacks of the engine. */
 void
 st_cmd_place(void *ctx, struct xfer_cmd *xfer, uint32_t off, const void *payload, uint32_t len);

@@ -150,23 +150,40 @@ finish_cmd(struct xfer_cmd *xfer, int status)
 
 	if (mpn_unlikely(status != 0 && cmd->by_ref != 0 && dev->nic != NULL))
 		revoke_frames(cmd);
+	cmd->req = NULL;
 	cmd->next = dev->free_cmds;
 	dev->free_cmds = cmd;
 	req->pending--;
 	release(dev, req, first, last, status, req->pending == 0 && !req->queued);
 }
 
+/* What is not cut of the request ends with status. */
+static void
+fail_rest(struct net_st_device *dev, struct st_request *req, int status)
+{
+	mpn_list_del(&req->node);
+	req->queued = false;
+	release(dev, req, req->cut_buf, req->nb_bufs - 1, status, req->pending == 0);
+}
+
 void
 st_requests_fail(struct net_st_device *dev, int status)
 {
-	struct st_request *req;
+	while (!mpn_list_empty(&dev->fifo))
+		fail_rest(dev, mpn_list_first(&dev->fifo, struct st_request, node), status);
+}
 
-	while (!mpn_list_empty(&dev->fifo)) {
-		req = mpn_list_first(&dev->fifo, struct st_request, node);
-		mpn_list_del(&req->node);
-		req->queued = false;
-		release(dev, req, req->cut_buf, req->nb_bufs - 1, status, req->pending == 0);
+void
+st_request_abort(struct net_st_device *dev, struct st_request *req, uint64_t now_ns)
+{
+	uint32_t i;
+
+	for (i = 0; i < dev->nb_cmds; i++) {
+		if (dev->cmds[i].req == req)
+			xfer_ini_abort(dev->ini, &dev->cmds[i].xfer, now_ns);
 	}
+	if (req->queued)
+		fail_rest(dev, req, -ECANCELED);
 }
 
 /* ---- Declustering ---- */
@@ -190,22 +207,31 @@ st_request_queue(struct net_st_device *dev, struct st_request *req)
 	dev->nb_queued++;
 }
 
-/* Bytes one command of this kind may cover: whole blocks. */
+static uint32_t
+whole_blocks(const struct wire_geometry *g, uint32_t max)
+{
+	max &= ~(g->block_size - 1);
+	return max != 0 ? max : g->block_size;
+}
+
+uint32_t
+st_max_transfer(const struct net_st_device *dev)
+{
+	const struct wire_geometry *g = xfer_ini_geometry(dev->ini);
+	uint32_t max = xfer_ini_quantum(dev->ini);
+
+	return whole_blocks(g, g->max_transfer != 0 ? MPN_MIN(max, g->max_transfer) : max);
+}
+
+/* Bytes one command of this kind may cover. */
 static uint32_t
 max_command(const struct net_st_device *dev, const struct st_request *req)
 {
 	const struct wire_geometry *g = xfer_ini_geometry(dev->ini);
-	uint32_t max;
 
-	if (ops[req->op].data) {
-		max = xfer_ini_quantum(dev->ini);
-		if (g->max_transfer != 0)
-			max = MPN_MIN(max, g->max_transfer);
-	} else {
-		max = g->max_zeroes != 0 ? g->max_zeroes : MAX_ZEROES;
-	}
-	max &= ~(g->block_size - 1);
-	return max != 0 ? max : g->block_size;
+	if (ops[req->op].data)
+		return st_max_transfer(dev);
+	return whole_blocks(g, g->max_zeroes != 0 ? g->max_zeroes : MAX_ZEROES);
 }
 
 /* The command took its bytes: claim the buffers it touches, go on behind them. */
@@ -246,7 +272,6 @@ st_requests_cut(struct net_st_device *dev, uint64_t now_ns)
 	while (!mpn_list_empty(&dev->fifo) && dev->free_cmds != NULL) {
 		req = mpn_list_first(&dev->fifo, struct st_request, node);
 		cmd = dev->free_cmds;
-		cmd->req = req;
 		cmd->buf = req->cut_buf;
 		cmd->buf_off = req->cut_off;
 		cmd->last_buf = req->cut_buf;
@@ -263,6 +288,7 @@ st_requests_cut(struct net_st_device *dev, uint64_t now_ns)
 		if (mpn_unlikely(rc != 0))
 			return rc;
 		dev->free_cmds = cmd->next;
+		cmd->req = req;
 		advance_cut(req, cmd);
 	}
 	return 0;

@@ -124,10 +124,19 @@ static void
 start_io(void *ctx, struct xfer_io *io)
 {
 	struct st_target *t = ctx;
-	struct st_span *span = io->buf;
+	bool mapped;
+	void *data = st_target_data(io, &mapped);
 
-	t->conf.io_start(t->conf.user, io, span != NULL ? span->base : NULL,
-		span != NULL && span->stage == NULL);
+	t->conf.io_start(t->conf.user, io, data, mapped);
+}
+
+void *
+st_target_data(const struct xfer_io *io, bool *mapped)
+{
+	const struct st_span *span = io->buf;
+
+	*mapped = span != NULL && span->stage == NULL;
+	return span != NULL ? span->base : NULL;
 }
 
 void

@@ -47,6 +47,8 @@ int st_target_attach(struct st_target *t, struct mpn_nic *nic) MPN_MUST_CHECK;
 struct xfer_tgt *st_target_xfer(struct st_target *t);
 /** io, handed out by io_start, is done: status is 0 or -errno. From inside io_start, too. */
 void st_target_io_done(struct st_target *t, struct xfer_io *io, int status);
+/** Where the data of a command that was handed out is, as io_start was told. */
+void *st_target_data(const struct xfer_io *io, bool *mapped);
 /** Bytes of staging buffers in use now, and at most so far. */
 void st_target_staging(const struct st_target *t, uint64_t *now, uint64_t *max);
 /** Bytes this target took at create, all it will ever use. */
