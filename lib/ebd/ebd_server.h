@@ -39,7 +39,16 @@ struct ebd_server_conf {
 		first_link; /**< link the EAL is started for; NULL: the first ebd_server_link_add() */
 };
 
-/** @return NULL with errno EINVAL, ENOMEM; ebd_last_error() of ebd.h says it in a sentence */
+/**
+ * The server's own memory is taken with the first link and never grows, whatever clients do:
+ *
+ *	max_sessions * (512 + D * 320) + 512 * 8 KiB + 64 * 128 KiB + 1 MiB    bytes at most,
+ *
+ * D being max_depth rounded up to a power of two: what a session is, what a command is, staging
+ * buffers for the data of commands, the rest. With the defaults that is 16 MiB. Frames (about 32 MiB a
+ * link at an MTU of 9000) and volumes come on top.
+ * @return NULL with errno EINVAL, ENOMEM; ebd_last_error() of ebd.h says it in a sentence
+ */
 struct ebd_server *ebd_server_create(const struct ebd_server_conf *conf);
 /** Drain, end all sessions, close links and volumes. NULL is allowed. */
 void ebd_server_destroy(struct ebd_server *s);
@@ -53,7 +62,8 @@ int ebd_server_link_add(struct ebd_server *s, const char *link);
  */
 int ebd_server_nic_add(struct ebd_server *s, struct mpn_nic *nic);
 /**
- * Export a volume. spec as in "file:disk.img", "mem:1G", "delay:read=5ms:mem:64M".
+ * Export a volume. spec as in "file:disk.img", "mem:1G", "delay:read=5ms:mem:64M". Add links first: a
+ * volume in memory is then made of memory that they can send from without a copy.
  * @return 0; -EEXIST (name), -EINVAL (name, spec), -ENOSPC, or what opening the volume gave
  */
 int ebd_export_add(struct ebd_server *s, const char *name, const char *spec);
@@ -88,6 +98,7 @@ struct ebd_server_stats {
 	uint64_t drops;
 	uint64_t copied_bytes;
 	uint64_t buffers, buffers_max; /**< staging bytes in use now and at most so far */
+	uint64_t memory; /**< bytes the server took for sessions, commands and staging buffers */
 };
 /** Read the counters. */
 void ebd_server_get_stats(const struct ebd_server *s, struct ebd_server_stats *stats);

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/* The server: links, exports, the loop. */
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "server_int.h"
+#include "st_arena.h"
+#include "st_nic.h"
+
+#define NB_SMALL 512
+#define NB_LARGE 64
+#define MIN_GRANT_FRAMES 64u
+#define DRAIN_NS (5 * XFER_NSEC_PER_SEC)
+
+/* ---- Life ---- */
+
+static int
+start_eal(struct ebd_server *s, const char *link)
+{
+	return ebd_eal_start(link, s->conf.eal, s->conf.no_huge, s->conf.mem_mib, s->conf.lcore);
+}
+
+struct ebd_server *
+ebd_server_create(const struct ebd_server_conf *conf)
+{
+	struct ebd_server *s = calloc(1, sizeof(*s));
+	struct timespec ts;
+	int rc = 0;
+
+	if (s == NULL)
+		return mpn_err_null(ENOMEM);
+	s->conf = *conf;
+	if (s->conf.max_sessions == 0)
+		s->conf.max_sessions = 64;
+	if (s->conf.max_depth == 0)
+		s->conf.max_depth = 128;
+	if (s->conf.lease_ms == 0)
+		s->conf.lease_ms = 30000;
+	if (s->conf.max_sessions > 1024)
+		rc = mpn_log_err(EINVAL, "ebd", "max_sessions %u: expected at most 1024",
+			s->conf.max_sessions);
+	else if (s->conf.max_depth > EBD_DEPTH_MAX)
+		rc = mpn_log_err(EINVAL, "ebd", "max_depth %u: expected at most %d",
+			s->conf.max_depth, EBD_DEPTH_MAX);
+	else if (conf->first_link != NULL)
+		rc = start_eal(s, conf->first_link);
+	if (rc == 0)
+		rc = export_ios_init(s, MPN_MIN((unsigned)s->conf.max_sessions * s->conf.max_depth,
+						(unsigned)SERVER_MAX_IOS));
+	if (rc < 0) {
+		free(s);
+		return mpn_err_null(-rc);
+	}
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	s->epoch = (uint64_t)ts.tv_sec * XFER_NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+	s->conf.first_link = NULL; /* the caller's memory */
+	return s;
+}
+
+static unsigned
+poll_volumes(struct ebd_server *s)
+{
+	unsigned work = 0, i;
+
+	for (i = 0; i < s->nb_exports; i++)
+		work += vol_poll(s->exports[i]->volume);
+	return work;
+}
+
+static unsigned
+in_volumes(const struct ebd_server *s)
+{
+	unsigned n = 0, i;
+
+	for (i = 0; i < s->nb_exports; i++)
+		n += vol_get_stats(s->exports[i]->volume)->in_flight;
+	return n;
+}
+
+/* Let what was accepted end, then wait for the volumes in any case: they write to our memory. */
+static void
+end_commands(struct ebd_server *s)
+{
+	uint64_t deadline = mpn_now_ns() + DRAIN_NS;
+	struct mpn_idler idler;
+
+	ebd_server_drain(s);
+	mpn_idler_init(&idler, MPN_IDLE_SLEEP);
+	while ((!ebd_server_quiet(s) && mpn_now_ns() < deadline) || in_volumes(s) > 0)
+		mpn_idler_round(&idler, ebd_server_poll(s));
+}
+
+void
+ebd_server_destroy(struct ebd_server *s)
+{
+	unsigned i;
+
+	if (s == NULL)
+		return;
+	if (s->target != NULL)
+		end_commands(s);
+	for (i = 0; i < s->nb_nics; i++) {
+		if (s->nics[i].ours)
+			mpn_nic_destroy(s->nics[i].nic);
+	}
+	st_target_destroy(s->target);
+	for (i = 0; i < s->nb_exports; i++) {
+		vol_close(s->exports[i]->volume);
+		free(s->exports[i]);
+	}
+	free(s->ios);
+	free(s);
+}
+
+/* ---- Links ---- */
+
+/* The NIC tells how much may come in at a time. */
+static int
+make_target(struct ebd_server *s, const struct mpn_nic_info *info)
+{
+	struct st_target_conf conf = {
+		.nb_small = NB_SMALL,
+		.nb_large = NB_LARGE,
+		.user = s,
+		.map = export_map,
+		.io_start = export_io_start,
+	};
+	unsigned i;
+	int rc;
+
+	xfer_tgt_conf_default(&conf.xfer);
+	randombytes_buf(s->uuid, sizeof(s->uuid));
+	memcpy(conf.xfer.uuid, s->uuid, sizeof(conf.xfer.uuid));
+	conf.xfer.epoch = s->epoch;
+	conf.xfer.max_sessions = s->conf.max_sessions;
+	conf.xfer.max_exports = SERVER_MAX_EXPORTS;
+	conf.xfer.max_depth = s->conf.max_depth;
+	conf.xfer.lease_ns = s->conf.lease_ms * 1000000ull;
+	conf.xfer.credits = MPN_MAX(info->nb_rxd / 2u, 1u);
+	conf.xfer.grant_frames = MPN_MAX(info->nb_rxd / 4u, MIN_GRANT_FRAMES);
+	s->target = st_target_create(&conf, info->socket_id);
+	if (s->target == NULL)
+		return mpn_log_err(errno, "ebd", "no memory for %u sessions", s->conf.max_sessions);
+	for (i = 0; i < s->nb_exports; i++) {
+		rc = xfer_tgt_export_add(st_target_xfer(s->target), &s->exports[i]->geometry);
+		if (rc < 0)
+			return mpn_log_err(-rc, "ebd", "volume '%s' cannot be exported: %s",
+				s->exports[i]->geometry.name, strerror(-rc));
+	}
+	return 0;
+}
+
+static int
+add_nic(struct ebd_server *s, struct mpn_nic *nic, bool ours)
+{
+	struct mpn_nic_info info;
+	int rc = 0;
+
+	mpn_nic_get_info(nic, &info);
+	if (s->nb_nics == MPN_ARRAY_SIZE(s->nics))
+		return mpn_log_err(ENOSPC, "ebd", "link '%s': a server has at most %zu links",
+			info.link, MPN_ARRAY_SIZE(s->nics));
+	if (s->target == NULL)
+		rc = make_target(s, &info);
+	if (rc < 0) {
+		st_target_destroy(s->target);
+		s->target = NULL;
+		return rc;
+	}
+	rc = st_target_attach(s->target, nic);
+	if (rc < 0)
+		return mpn_log_err(
+			-rc, "ebd", "link '%s': cannot serve on it: %s", info.link, strerror(-rc));
+	s->nics[s->nb_nics++] = (struct server_nic){nic, ours};
+	return 0;
+}
+
+int
+ebd_server_link_add(struct ebd_server *s, const char *link)
+{
+	struct mpn_nic *nic;
+	int rc;
+
+	rc = start_eal(s, link);
+	if (rc < 0)
+		return rc;
+	nic = ebd_nic_create(link, true, s->conf.mtu);
+	if (nic == NULL)
+		return -errno;
+	rc = add_nic(s, nic, true);
+	if (rc < 0)
+		mpn_nic_destroy(nic);
+	return rc < 0 ? mpn_err(-rc) : 0;
+}
+
+int
+ebd_server_nic_add(struct ebd_server *s, struct mpn_nic *nic)
+{
+	if (sodium_init() < 0)
+		return mpn_log_err(EIO, "ebd", "no source of random numbers");
+	return add_nic(s, nic, false);
+}
+
+/* ---- Exports ---- */
+
+static void *
+alloc_volume_memory(size_t bytes, MPN_UNUSED void *ctx)
+{
+	void *mem = st_arena_alloc_on(-1, bytes, 0);
+
+	if (mem != NULL)
+		return mem;
+	/* More than the EAL has: frames from it are copied then. */
+	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return mem != MAP_FAILED ? mem : NULL;
+}
+
+static void
+free_volume_memory(void *mem, size_t bytes, MPN_UNUSED void *ctx)
+{
+	if (st_arena_owns(mem, bytes))
+		st_arena_free(mem);
+	else
+		(void)munmap(mem, bytes);
+}
+
+/* Drivers that read frames by CPU can do so anywhere; others need memory of the EAL. */
+static bool
+wants_eal_memory(const struct ebd_server *s)
+{
+	const struct st_nic *n;
+	unsigned i;
+
+	for (i = 0; i < s->nb_nics; i++) {
+		n = st_nic_find(s->nics[i].nic);
+		if (n != NULL && !n->any_memory && n->multi_segs)
+			return true;
+	}
+	return false;
+}
+
+static int
+open_volume(struct ebd_server *s, const char *spec, struct volume **v)
+{
+	int rc;
+
+	if (wants_eal_memory(s))
+		vol_mem_set_allocator(alloc_volume_memory, free_volume_memory, NULL);
+	rc = vol_open_spec(spec, v);
+	vol_mem_set_allocator(NULL, NULL, NULL);
+	return rc;
+}
+
+static int
+check_name(const struct ebd_server *s, const char *name)
+{
+	const unsigned char *p = (const unsigned char *)name;
+	unsigned i;
+
+	for (i = 0; p[i] > ' ' && p[i] != 0x7f; i++)
+		;
+	if (i == 0 || p[i] != '\0' || i >= EBD_NAME_LEN)
+		return mpn_log_err(EINVAL, "ebd",
+			"volume '%s': expected a name of 1 to %d characters without blanks", name,
+			EBD_NAME_LEN - 1);
+	for (i = 0; i < s->nb_exports; i++) {
+		if (strcmp(s->exports[i]->geometry.name, name) == 0)
+			return mpn_log_err(
+				EEXIST, "ebd", "volume '%s': there is one of this name", name);
+	}
+	if (s->nb_exports == SERVER_MAX_EXPORTS)
+		return mpn_log_err(ENOSPC, "ebd", "volume '%s': a server has at most %d volumes",
+			name, SERVER_MAX_EXPORTS);
+	return 0;
+}
+
+int
+ebd_export_add(struct ebd_server *s, const char *name, const char *spec)
+{
+	struct export *e;
+	int rc;
+
+	rc = check_name(s, name);
+	if (rc < 0)
+		return rc;
+	e = calloc(1, sizeof(*e));
+	if (e == NULL)
+		return mpn_err(ENOMEM);
+	e->server = s;
+	rc = open_volume(s, spec, &e->volume);
+	if (rc < 0) {
+		free(e);
+		return rc;
+	}
+	export_fill_geometry(e, name);
+	if (e->geometry.block_size > EXPORT_MAX_BLOCK)
+		rc = mpn_log_err(EINVAL, "ebd",
+			"volume '%s': blocks of %u bytes: expected at most %u", name,
+			e->geometry.block_size, EXPORT_MAX_BLOCK);
+	if (rc == 0 && s->target != NULL)
+		rc = xfer_tgt_export_add(st_target_xfer(s->target), &e->geometry);
+	if (rc < 0) {
+		vol_close(e->volume);
+		free(e);
+		return rc;
+	}
+	s->exports[s->nb_exports++] = e;
+	return 0;
+}
+
+/* ---- The loop ---- */
+
+unsigned
+ebd_server_poll(struct ebd_server *s)
+{
+	unsigned work = 0, i;
+
+	for (i = 0; i < s->nb_nics; i++) {
+		if (s->nics[i].ours)
+			work += mpn_nic_poll(s->nics[i].nic);
+	}
+	work += poll_volumes(s);
+	if (mpn_unlikely(s->wait_first != NULL))
+		work += export_run_waiting(s);
+	return work;
+}
+
+void
+ebd_server_idle(struct ebd_server *s, unsigned work)
+{
+	if (mpn_unlikely(!s->idler_ready)) {
+		mpn_idler_init(&s->idler, ebd_idle_policy(s->conf.idle));
+		s->idler_ready = true;
+	}
+	mpn_idler_round(&s->idler, work);
+}
+
+void
+ebd_server_drain(struct ebd_server *s)
+{
+	if (s->target != NULL)
+		xfer_tgt_drain(st_target_xfer(s->target));
+}
+
+bool
+ebd_server_quiet(const struct ebd_server *s)
+{
+	return s->target == NULL || xfer_tgt_outstanding(st_target_xfer(s->target)) == 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/* What the files of the server share. Not installed. */
+
+#ifndef SERVER_INT_H
+#define SERVER_INT_H
+
+#include "ebd_int.h"
+#include "ebd_server.h"
+#include "st_target.h"
+#include "volume.h"
+
+#define SERVER_MAX_EXPORTS 64
+#define EXPORT_MAX_BLOCK (64u << 10)
+#define SERVER_MAX_IOS 1024 /* commands in volumes at a time; more wait */
+
+/* Counters of an export: {name, text}. */
+#define EXPORT_COUNTER_LIST(X) \
+	X(reads, "READ commands") \
+	X(writes, "WRITE commands") \
+	X(others, "FLUSH, DISCARD and WRITE_ZEROES commands") \
+	X(read_bytes, "bytes read") \
+	X(write_bytes, "bytes written") \
+	X(errors, "commands that failed") \
+	X(by_hand, "operations made of others because the volume lacks them") \
+	X(waits, "commands that waited for a descriptor")
+
+struct export
+{
+	struct ebd_server *server;
+	struct volume *volume;
+	struct wire_geometry geometry;
+#define X(name, text) uint64_t name;
+	EXPORT_COUNTER_LIST(X)
+#undef X
+};
+
+/* A command in a volume. */
+struct export_io {
+	struct vol_io vol;
+	struct xfer_io *xfer;
+	struct export *export;
+	struct export_io *next; /* of the free ones */
+	struct iovec one;
+	uint64_t zero_off; /* WRITE_ZEROES by hand: where the next piece starts */
+	uint64_t zero_left;
+	bool by_hand;
+	bool flush_after; /* FUA on a volume that lacks it */
+};
+
+struct server_nic {
+	struct mpn_nic *nic;
+	bool ours; /* made by ebd_server_link_add() */
+};
+
+struct ebd_server {
+	struct ebd_server_conf conf;
+	struct st_target *target; /* made for the first NIC */
+	struct mpn_idler idler;
+	bool idler_ready;
+	uint64_t epoch;
+	uint8_t uuid[WIRE_EBD_UUID_LEN];
+	struct server_nic nics[XFER_MAX_PORTS];
+	unsigned nb_nics;
+	struct export *exports[SERVER_MAX_EXPORTS];
+	unsigned nb_exports;
+	struct export_io *ios;
+	struct export_io *free_ios;
+	unsigned nb_ios;
+	struct xfer_io *wait_first; /* commands without a descriptor, linked by priv */
+	struct xfer_io *wait_last;
+	uint64_t commands;
+};
+
+/* ---- export.c ---- */
+
+int export_ios_init(struct ebd_server *s, unsigned nb);
+/* Callbacks of the target. */
+void export_io_start(void *user, struct xfer_io *io, void *data, bool mapped);
+/* Start what waited for a descriptor. @return how many */
+unsigned export_run_waiting(struct ebd_server *s);
+void *export_map(void *user, const struct xfer_io *io);
+void export_fill_geometry(struct export *e, const char *name);
+
+#endif
