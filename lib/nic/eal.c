@@ -19,6 +19,7 @@
 #include <rte_log.h>
 
 #include "eal_files.h"
+#include "eal_log.h"
 #include "link.h"
 #include "mpn_log.h"
 #include "mpn_parse.h"
@@ -103,6 +104,14 @@ mpn_eal_has_hugepages(void)
 
 /* ---- DPDK's log lines become ours ---- */
 
+static _Thread_local bool quiet;
+
+void
+eal_log_quiet(bool on)
+{
+	quiet = on;
+}
+
 static ssize_t
 write_log(void *cookie, const char *buf, size_t size)
 {
@@ -114,7 +123,7 @@ write_log(void *cookie, const char *buf, size_t size)
 	while (len > 0 && isspace((unsigned char)buf[len - 1]))
 		len--;
 	if (len > 0)
-		mpn_log(level, "dpdk", "%.*s", (int)len, buf);
+		mpn_log(quiet ? MPN_LOG_DEBUG : level, "dpdk", "%.*s", (int)len, buf);
 	return (ssize_t)size;
 }
 
@@ -304,6 +313,9 @@ mpn_eal_start(const struct mpn_eal_conf *conf)
 	free(a);
 	if (rc < 0)
 		return rc;
+	/* It calls each lost connection, and what it does about it, an error. */
+	if (!extra_has(conf->extra, "--log-level"))
+		(void)rte_log_set_level_pattern("pmd.net.virtio.driver", RTE_LOG_CRIT);
 	ignore_sigpipe();
 	start_tsc_clock();
 	we_started = true;

@@ -22,6 +22,8 @@
 
 static char runtime_base[PATH_MAX]; /* the directory that holds dpdk/ */
 static bool runtime_set; /* we put it into the environment */
+static int private_fd =
+	-1; /* the directory below /tmp we made, locked while the EAL starts in it */
 
 /* ---- Hugepages ---- */
 
@@ -130,20 +132,67 @@ take_base(const char *base)
 	       mpn_copy_str(runtime_base, sizeof(runtime_base), base) == 0;
 }
 
-/* /tmp belongs to everybody: take the directory only when it is really ours. */
+static void
+private_name(char *path, size_t size)
+{
+	(void)snprintf(path, size, "/tmp/mpnic-uid%u", (unsigned)getuid());
+}
+
+/*
+ * /tmp belongs to everybody: take the directory only when it is really ours. Another process of ours
+ * may be removing it at this moment: locked, it stays.
+ */
+static int
+open_private(const char *path)
+{
+	struct stat st, there;
+
+	for (;;) {
+		int fd;
+
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+			return -1;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0)
+			return -1;
+		if (fstat(fd, &st) < 0 || st.st_uid != getuid() || (st.st_mode & 077) != 0 ||
+			flock(fd, LOCK_SH) < 0) {
+			(void)close(fd);
+			return -1;
+		}
+		if (lstat(path, &there) == 0 && there.st_ino == st.st_ino)
+			return fd;
+		(void)close(fd);
+	}
+}
+
 static bool
 take_private_tmp(void)
 {
-	struct stat st;
 	char path[64];
 
-	(void)snprintf(path, sizeof(path), "/tmp/mpnic-uid%u", (unsigned)getuid());
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return false;
-	if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != getuid() ||
-		(st.st_mode & 077) != 0)
-		return false;
-	return take_base(path);
+	private_name(path, sizeof(path));
+	private_fd = open_private(path);
+	return private_fd >= 0 && take_base(path);
+}
+
+/* Unless somebody else is in it. */
+static void
+remove_private_tmp(void)
+{
+	char path[64], inner[80];
+	int fd;
+
+	private_name(path, sizeof(path));
+	if (strcmp(runtime_base, path) != 0)
+		return;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	(void)snprintf(inner, sizeof(inner), "%s/dpdk", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && rmdir(inner) == 0)
+		(void)rmdir(path);
+	(void)close(fd);
 }
 
 int
@@ -172,6 +221,9 @@ eal_restore_runtime_dir(void)
 	if (runtime_set)
 		(void)unsetenv(RUNTIME_VAR);
 	runtime_set = false;
+	if (private_fd >= 0)
+		(void)close(private_fd);
+	private_fd = -1;
 }
 
 /* ---- Removing ---- */
@@ -312,4 +364,5 @@ eal_remove_own_files(void)
 		(void)closedir(dir);
 	}
 	(void)for_each_huge_mount(remove_huge_files, &pid);
+	remove_private_tmp();
 }

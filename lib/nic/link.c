@@ -12,6 +12,11 @@
 #include "mpn_log.h"
 #include "mpn_parse.h"
 
+#define VIRTIO_MAX_MTU 9600 /* virtio_user receives frames of at most 9728 bytes */
+
+static const char *const no_keys[] = {NULL};
+static const char *const virtio_keys[] = {"wait", NULL};
+
 static const struct link_kind link_kinds[] = {
 	{
 		.pub =
@@ -28,6 +33,37 @@ static const struct link_kind link_kinds[] = {
 		.open = ring_open,
 		.close = ring_close,
 		.is_up = ring_is_up,
+	},
+	{
+		.pub =
+			{
+				.name = "vhost",
+				.synopsis = "vhost:PATH",
+				.help = "serve one user of the socket PATH at a time (net_vhost)",
+				.point_to_point = true,
+			},
+		.max_mtu = VIRTIO_MAX_MTU,
+		.keys = no_keys,
+		.open = vhost_open,
+		.close = vhost_close,
+	},
+	{
+		.pub =
+			{
+				.name = "virtio",
+				.synopsis = "virtio:PATH[,wait=TIME]",
+				.help = "use what is served at the socket PATH; waits 5s for it "
+					"(net_virtio_user)",
+				.point_to_point = true,
+			},
+		.max_mtu = VIRTIO_MAX_MTU,
+		.nb_rxd = 256,
+		.nb_txd = 256,
+		.keys = virtio_keys,
+		.open = virtio_open,
+		.close = virtio_close,
+		.unplug = virtio_unplug,
+		.replug = virtio_replug,
 	},
 };
 
@@ -177,6 +213,14 @@ note_link_change(uint16_t port_id, enum rte_eth_event_type type, void *arg, void
 	return 0;
 }
 
+/* Drivers without the event are asked ten times a second all the same. */
+static void
+watch_port(struct link *l)
+{
+	(void)rte_eth_dev_callback_register(
+		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_link_change, l);
+}
+
 struct link *
 link_open(const struct link_spec *spec, const struct link_want *want, atomic_bool *dirty)
 {
@@ -195,10 +239,29 @@ link_open(const struct link_spec *spec, const struct link_want *want, atomic_boo
 		free(l);
 		return mpn_err_null(-rc);
 	}
-	/* Drivers without the interrupt are asked every 100 ms all the same. */
-	(void)rte_eth_dev_callback_register(
-		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_link_change, l);
+	watch_port(l);
 	return l;
+}
+
+void
+link_lose(struct link *l)
+{
+	if (l->port_id == RTE_MAX_ETHPORTS)
+		return;
+	if (l->spec.kind->unplug != NULL)
+		l->spec.kind->unplug(l);
+	else
+		link_unplug(l);
+}
+
+int
+link_revive(struct link *l)
+{
+	int rc = l->spec.kind->replug(l);
+
+	if (rc == 0)
+		watch_port(l);
+	return rc;
 }
 
 void
@@ -206,34 +269,51 @@ link_close(struct link *l)
 {
 	if (l == NULL)
 		return;
-	(void)rte_eth_dev_callback_unregister(
-		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_link_change, l);
-	if (rte_eth_dev_is_valid_port(l->port_id))
-		(void)rte_eth_dev_close(l->port_id);
-	if (l->plugged)
-		(void)rte_eal_hotplug_remove("vdev", l->dev_name);
+	link_lose(l);
 	if (l->spec.kind->close != NULL)
 		l->spec.kind->close(l);
 	free(l);
 }
 
 int
-link_plug(struct link *l, const char *driver, const char *args)
+link_try_plug(struct link *l, const char *driver, const char *args)
 {
-	static unsigned next;
+	static atomic_uint next;
 	int rc;
 
-	(void)snprintf(l->dev_name, sizeof(l->dev_name), "%s_mpn%u", driver, next++);
+	(void)snprintf(
+		l->dev_name, sizeof(l->dev_name), "%s_mpn%u", driver, atomic_fetch_add(&next, 1));
 	rc = rte_eal_hotplug_add("vdev", l->dev_name, args);
 	if (rc < 0)
-		return mpn_log_err(-rc, "nic", "link '%s': cannot make %s with '%s': %s",
-			l->spec.text, driver, args, strerror(-rc));
-	l->plugged = true;
+		return rc;
 	rc = rte_eth_dev_get_port_by_name(l->dev_name, &l->port_id);
 	if (rc < 0) {
 		(void)rte_eal_hotplug_remove("vdev", l->dev_name);
-		return mpn_log_err(
-			ENODEV, "nic", "link '%s': %s made no port", l->spec.text, driver);
+		return -ENODEV;
 	}
+	l->plugged = true;
 	return 0;
+}
+
+int
+link_plug(struct link *l, const char *driver, const char *args)
+{
+	int rc = link_try_plug(l, driver, args);
+
+	if (rc < 0)
+		return mpn_log_err(-rc, "nic", "link '%s': cannot make %s with '%s': %s",
+			l->spec.text, driver, args, strerror(-rc));
+	return 0;
+}
+
+void
+link_unplug(struct link *l)
+{
+	(void)rte_eth_dev_callback_unregister(
+		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_link_change, l);
+	(void)rte_eth_dev_close(l->port_id);
+	if (l->plugged)
+		(void)rte_eal_hotplug_remove("vdev", l->dev_name);
+	l->plugged = false;
+	l->port_id = RTE_MAX_ETHPORTS;
 }

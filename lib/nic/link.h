@@ -21,10 +21,7 @@
 /* Quirks of a driver. */
 enum link_quirk {
 	LINK_NEEDS_PCI = 1 << 0, /* the EAL must scan the PCI bus */
-	LINK_POLL_STATE = 1 << 1, /* its state is known only by asking; the question repairs it */
-	LINK_MTU_BY_ARGS = 1 << 2, /* the driver's own MTU limits are wrong: devargs decide */
-	LINK_SOFT_MAC = 1 << 3, /* our station address is not the driver's */
-	LINK_PA_OK = 1 << 4, /* a real device: leave the choice of IO addresses to the EAL */
+	LINK_SOFT_MAC = 1 << 1, /* our station address is not the driver's */
 };
 
 struct link_opt {
@@ -69,8 +66,10 @@ struct link_kind {
 	const char *const *keys; /* options it knows, NULL-terminated; NULL: none */
 	int (*open)(struct link *l);
 	void (*close)(struct link *l);
-	/* Anything to do once the port has started; may be NULL. */
-	int (*started)(struct link *l);
+	/* Take the device out; NULL: link_unplug(). The port is stopped. */
+	void (*unplug)(struct link *l);
+	/* Put a new one in after the peer was lost; NULL: the driver recovers by itself. Never waits. */
+	int (*replug)(struct link *l);
 	/* NULL: ask ethdev. */
 	bool (*is_up)(struct link *l);
 };
@@ -91,12 +90,27 @@ link_open(const struct link_spec *spec, const struct link_want *want, atomic_boo
 /* Close the port, unplug the device, free the link. The port must be stopped. NULL is allowed. */
 void link_close(struct link *l);
 
-/* For the rows: plug a virtual device in and find its port. */
+/* The peer is lost, and the driver cannot find it again: take the device out, */
+void link_lose(struct link *l);
+/* and put a new one in if the peer is back. l->port_id may change. 0, -errno: not yet */
+int link_revive(struct link *l) MPN_MUST_CHECK;
+
+/* For the rows: plug a virtual device in and find its port. The second one logs nothing. */
 int link_plug(struct link *l, const char *driver, const char *args) MPN_MUST_CHECK;
+int link_try_plug(struct link *l, const char *driver, const char *args) MPN_MUST_CHECK;
+void link_unplug(struct link *l);
 
 /* link_ring.c */
 int ring_open(struct link *l);
 void ring_close(struct link *l);
 bool ring_is_up(struct link *l);
+
+/* link_virtio.c */
+int vhost_open(struct link *l);
+void vhost_close(struct link *l);
+int virtio_open(struct link *l);
+void virtio_close(struct link *l);
+void virtio_unplug(struct link *l);
+int virtio_replug(struct link *l);
 
 #endif

@@ -197,9 +197,12 @@ check_link(struct mpn_nic *nic)
 	bool up;
 
 	(void)atomic_exchange_explicit(&nic->link_dirty, false, memory_order_acquire);
-	up = nic->started && nic_port_link_up(nic);
+	up = nic->running && nic_port_link_up(nic);
 	if (up == nic->link_up)
 		return;
+	/* No frame of ours is read by the dead peer any more when the personalities hear of it. */
+	if (!up && nic->running && nic->link->spec.kind->replug != NULL)
+		nic_port_lose(nic);
 	nic->link_up = up;
 	nic->info.link_up = up;
 	nic_event(nic, up ? MPN_NIC_LINK_UP : MPN_NIC_LINK_DOWN);
@@ -230,6 +233,17 @@ check_removed(struct mpn_nic *nic)
 	nic_event(nic, MPN_NIC_REMOVED);
 }
 
+static void
+revive(struct mpn_nic *nic, uint64_t now_ns)
+{
+	if (now_ns < nic->next_revive_ns)
+		return;
+	if (nic_port_revive(nic) == 0)
+		nic->running = true;
+	else
+		nic->next_revive_ns = now_ns + NIC_CHECK_MS * 1000000ull;
+}
+
 /* Ten times a second, and at once when the driver has said that the link changed. */
 static void
 check_port(struct mpn_nic *nic, uint64_t now_ns)
@@ -238,11 +252,13 @@ check_port(struct mpn_nic *nic, uint64_t now_ns)
 
 	if (mpn_likely(!dirty && now_ns < nic->next_check_ns))
 		return;
+	if (mpn_unlikely(nic->started && !nic->running))
+		revive(nic, now_ns);
 	check_link(nic);
 	if (now_ns < nic->next_check_ns)
 		return;
 	nic->next_check_ns = now_ns + NIC_CHECK_MS * 1000000ull;
-	if (!nic->started)
+	if (!nic->running)
 		return;
 	check_mbufs(nic);
 	check_removed(nic);
@@ -257,10 +273,16 @@ mpn_nic_start(struct mpn_nic *nic)
 
 	if (nic->started)
 		return 0;
+	/* Without a port: the next polls look for it. */
+	if (nic->link->port_id == RTE_MAX_ETHPORTS) {
+		nic->started = true;
+		return 0;
+	}
 	rc = nic_port_start(nic);
 	if (rc < 0)
 		return rc;
 	nic->started = true;
+	nic->running = true;
 	nic->rx_nombuf = 0;
 	check_link(nic);
 	return 0;
@@ -271,8 +293,10 @@ mpn_nic_stop(struct mpn_nic *nic)
 {
 	if (!nic->started)
 		return;
-	nic_port_stop(nic);
+	if (nic->running)
+		nic_port_stop(nic);
 	nic->started = false;
+	nic->running = false;
 	check_link(nic);
 }
 
@@ -285,7 +309,7 @@ mpn_nic_poll(struct mpn_nic *nic)
 
 	nic->in_poll = true;
 	check_port(nic, now_ns);
-	if (mpn_likely(nic->started))
+	if (mpn_likely(nic->running))
 		work = nic_receive(nic);
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		struct mpn_personality *p = nic->pers[i];

@@ -68,7 +68,8 @@ struct sched_ops {
 struct mpn_nic {
 	/* read in every round */
 	uint16_t port_id;
-	bool started;
+	bool started; /* the user wants it to run */
+	bool running; /* the port is there and started */
 	bool link_up;
 	bool in_poll;
 	bool has_tx_status; /* the driver tells which descriptors are unsent */
@@ -88,6 +89,7 @@ struct mpn_nic {
 	uint64_t rx_nombuf;
 	bool no_mbufs;
 	bool removed;
+	uint64_t next_revive_ns;
 	struct rte_mempool *rx_pool;
 	struct link *link;
 	struct mpn_nic_conf conf;
@@ -101,6 +103,9 @@ int nic_port_open(struct mpn_nic *nic) MPN_MUST_CHECK;
 int nic_port_start(struct mpn_nic *nic) MPN_MUST_CHECK;
 void nic_port_stop(struct mpn_nic *nic);
 void nic_port_close(struct mpn_nic *nic);
+/* The peer is gone, and the driver cannot follow: without a port until revive finds it again. */
+void nic_port_lose(struct mpn_nic *nic);
+int nic_port_revive(struct mpn_nic *nic) MPN_MUST_CHECK;
 bool nic_port_link_up(struct mpn_nic *nic);
 
 /* classify.c */

@@ -17,7 +17,32 @@
 /* A tag or a checksum a driver leaves in the frame must not make it two segments. */
 #define FRAME_SLACK 8
 
-/* Which MTU does the port take? 0: not this one. */
+/* What drivers want differently, whatever link they come from. */
+enum driver_quirk {
+	DRIVER_KEEPS_SENT =
+		1 << 0, /* frees sent frames late unless its threshold is near the ring */
+	DRIVER_MTU_IS_WRONG = 1 << 1, /* says 1500 and moves what its buffers hold */
+};
+
+static unsigned
+driver_quirks(const char *driver)
+{
+	static const struct {
+		const char *driver;
+		unsigned quirks;
+	} rows[] = {
+		{"net_virtio", DRIVER_KEEPS_SENT},
+		{"net_virtio_user", DRIVER_KEEPS_SENT},
+		{"net_memif", DRIVER_MTU_IS_WRONG},
+	};
+
+	for (unsigned i = 0; i < MPN_ARRAY_SIZE(rows); i++) {
+		if (strcmp(driver, rows[i].driver) == 0)
+			return rows[i].quirks;
+	}
+	return 0;
+}
+
 static bool
 takes_mtu(const struct mpn_nic *nic, const struct rte_eth_dev_info *dev, uint32_t mtu)
 {
@@ -85,6 +110,8 @@ setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	int rc;
 
 	txconf.offloads = dev->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (driver_quirks(dev->driver_name) & DRIVER_KEEPS_SENT)
+		txconf.tx_free_thresh = (uint16_t)(nic->info.nb_txd - 4);
 	rc = rte_eth_rx_queue_setup(
 		nic->port_id, 0, nic->info.nb_rxd, socket, &rxconf, nic->rx_pool);
 	if (rc == 0)
@@ -99,15 +126,16 @@ static int
 configure_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 {
 	struct rte_eth_conf conf = {0};
-	const struct link_kind *kind = nic->link->spec.kind;
 	int rc;
 
-	conf.rxmode.mtu = nic->info.mtu;
-	if (kind->quirks & LINK_MTU_BY_ARGS)
+	conf.rxmode.mtu = MPN_MIN(nic->info.mtu, dev->max_mtu);
+	if (driver_quirks(dev->driver_name) & DRIVER_MTU_IS_WRONG)
 		conf.rxmode.mtu = MPN_MIN(nic->info.mtu, RTE_ETHER_MTU);
 	conf.rxmode.offloads = dev->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads = dev->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	conf.intr_conf.lsc = (*dev->dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
+	/* A virtual device is asked; its interrupts would talk to the peer on another thread. */
+	conf.intr_conf.lsc = (nic->link->spec.kind->quirks & LINK_NEEDS_PCI) != 0 &&
+			     (*dev->dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
 	nic->info.multi_segs = conf.txmode.offloads != 0;
 	rc = rte_eth_dev_configure(nic->port_id, 1, 1, &conf);
 	if (rc < 0)
@@ -147,11 +175,43 @@ fill_info(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 		socket = (int)rte_socket_id();
 	nic->info.socket_id = socket < 0 || socket >= RTE_MAX_NUMA_NODES ? 0 : socket;
 	nic->info.port_id = nic->port_id;
-	nic->info.nb_rxd = nic->link->want.nb_rxd;
-	nic->info.nb_txd = nic->link->want.nb_txd;
 	nic->info.point_to_point = kind->pub.point_to_point;
 	nic->info.may_corrupt = !kind->pub.point_to_point;
 	(void)snprintf(nic->info.driver, sizeof(nic->info.driver), "%s", dev->driver_name);
+}
+
+/* Queues and memory of a port that has just come; the MTU has been chosen. */
+static int
+setup_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
+{
+	int rc;
+
+	nic->info.nb_rxd = nic->link->want.nb_rxd;
+	nic->info.nb_txd = nic->link->want.nb_txd;
+	rc = configure_port(nic, dev);
+	if (rc == 0 && nic->rx_pool == NULL)
+		rc = make_rx_pool(nic);
+	if (rc == 0)
+		rc = setup_queues(nic, dev);
+	if (rc < 0)
+		return rc;
+	nic->has_tx_status = rte_eth_tx_descriptor_status(nic->port_id, 0, 0) != -ENOTSUP &&
+			     nic->conf.tx_cap < nic->info.nb_txd;
+	return 0;
+}
+
+static int
+look_at_port(struct mpn_nic *nic, struct rte_eth_dev_info *dev)
+{
+	int rc;
+
+	nic->port_id = nic->link->port_id;
+	rc = rte_eth_dev_info_get(nic->port_id, dev);
+	if (rc < 0)
+		return mpn_log_err(-rc, "nic", "link '%s': the port gives no information: %s",
+			nic->info.link, strerror(-rc));
+	fill_info(nic, dev);
+	return 0;
 }
 
 /* Undone by nic_port_close(), also after an error. */
@@ -161,25 +221,44 @@ nic_port_open(struct mpn_nic *nic)
 	struct rte_eth_dev_info dev;
 	int rc;
 
-	nic->port_id = nic->link->port_id;
-	rc = rte_eth_dev_info_get(nic->port_id, &dev);
-	if (rc < 0)
-		return mpn_log_err(-rc, "nic", "link '%s': the port gives no information: %s",
-			nic->info.link, strerror(-rc));
-	fill_info(nic, &dev);
-	rc = choose_mtu(nic, &dev);
+	rc = look_at_port(nic, &dev);
 	if (rc == 0)
-		rc = configure_port(nic, &dev);
+		rc = choose_mtu(nic, &dev);
 	if (rc == 0)
-		rc = make_rx_pool(nic);
-	if (rc == 0)
-		rc = setup_queues(nic, &dev);
+		rc = setup_port(nic, &dev);
 	if (rc < 0)
 		return rc;
 	choose_mac(nic);
-	nic->has_tx_status = rte_eth_tx_descriptor_status(nic->port_id, 0, 0) != -ENOTSUP &&
-			     nic->conf.tx_cap < nic->info.nb_txd;
 	return 0;
+}
+
+void
+nic_port_lose(struct mpn_nic *nic)
+{
+	nic_port_stop(nic);
+	link_lose(nic->link);
+	nic->running = false;
+}
+
+int
+nic_port_revive(struct mpn_nic *nic)
+{
+	struct rte_eth_dev_info dev;
+	int rc;
+
+	rc = link_revive(nic->link);
+	if (rc < 0)
+		return rc;
+	rc = look_at_port(nic, &dev);
+	if (rc == 0)
+		rc = setup_port(nic, &dev);
+	if (rc == 0)
+		rc = nic_port_start(nic);
+	if (rc < 0) {
+		nic_port_stop(nic);
+		link_lose(nic->link);
+	}
+	return rc;
 }
 
 int

@@ -93,6 +93,19 @@ check_frame(struct probe *probe, struct rte_mbuf *m)
 }
 
 static void
+send_back(struct probe *probe, struct rte_mbuf *m)
+{
+	struct rte_ether_hdr *hdr = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct mpn_nic_info info;
+
+	mpn_nic_get_info(mpn_personality_nic(probe->p), &info);
+	hdr->dst_addr = hdr->src_addr;
+	memcpy(&hdr->src_addr, info.mac, sizeof(info.mac));
+	if (mpn_flow_tx(probe->p, &m, 1) == 0)
+		rte_pktmbuf_free(m);
+}
+
+static void
 probe_rx(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns)
 {
 	struct probe *probe = get(p);
@@ -103,6 +116,8 @@ probe_rx(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_
 		check_frame(probe, mbufs[i]);
 		if (probe->hold)
 			probe->held[probe->nb_held++] = mbufs[i];
+		else if (probe->echo)
+			send_back(probe, mbufs[i]);
 		else
 			rte_pktmbuf_free(mbufs[i]);
 	}

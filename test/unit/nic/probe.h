@@ -35,6 +35,7 @@ struct probe {
 	bool busy; /* not quiet */
 	unsigned busy_polls; /* quiet after so many polls */
 	bool hold; /* keep received frames instead of freeing them */
+	bool echo; /* send them back */
 	int (*in_rx)(struct probe *probe); /* called from rx_burst */
 	/* happened */
 	struct mpn_personality *p;

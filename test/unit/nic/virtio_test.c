@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/* vhost and virtio: the pair in one process, and what happens when either side goes and comes back. */
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pair.h"
+
+static char dir[] = "/tmp/mpnic-test-XXXXXX";
+static char serve[64], use[80];
+
+static void
+open_server(struct pair *t)
+{
+	pair_open(t, 0, serve, true, 0);
+}
+
+static void
+open_user(struct pair *t)
+{
+	pair_open(t, 1, use, false, 0);
+}
+
+static void
+test_frames_of_all_sizes_both_ways(void **state)
+{
+	struct pair t = {0};
+
+	open_server(&t);
+	open_user(&t);
+	pair_wait_up(&t, 2000);
+	assert_int_equal(t.info[0].mtu, 9000);
+	assert_int_equal(t.info[1].mtu, 9000);
+	assert_true(t.info[0].multi_segs && t.info[1].multi_segs);
+	assert_true(t.info[0].point_to_point && !t.info[0].may_corrupt);
+	pair_exchange_sizes(&t, 0, 1);
+	pair_exchange_sizes(&t, 1, 0);
+	pair_exchange_many(&t, 0, 1, 20000, 4160);
+	pair_exchange_many(&t, 1, 0, 20000, 4160);
+	pair_close(&t);
+	assert_int_equal(access(serve + strlen("vhost:"), F_OK), -1);
+}
+
+static void
+test_user_comes_and_goes(void **state)
+{
+	struct pair t = {0};
+
+	open_server(&t);
+	for (unsigned i = 0; i < 3; i++) {
+		open_user(&t);
+		pair_wait_up(&t, 2000);
+		pair_exchange_many(&t, 0, 1, 100, 1000);
+		pair_exchange_many(&t, 1, 0, 100, 1000);
+		pair_close_one(&t, 1);
+		assert_true(pair_wait_link(&t, 0, false, 2000));
+	}
+	pair_close(&t);
+}
+
+static void
+test_server_comes_and_goes(void **state)
+{
+	struct pair t = {0};
+
+	open_server(&t);
+	open_user(&t);
+	for (unsigned i = 0; i < 3; i++) {
+		uint8_t mac[6];
+
+		pair_wait_up(&t, 2000);
+		pair_exchange_many(&t, 0, 1, 100, 9014);
+		pair_exchange_many(&t, 1, 0, 100, 9014);
+		memcpy(mac, t.info[1].mac, 6);
+		pair_close_one(&t, 0);
+		assert_true(pair_wait_link(&t, 1, false, 2000));
+		/* Nothing is kept for the next one, and all memory is back. */
+		assert_true(probe_send(&t.probe[1], NULL, 0, 64));
+		probe_poll(&t.nic[1], 1, 1);
+		assert_int_equal(rte_mempool_avail_count(mpn_nic_rx_pool(t.nic[1])),
+			mpn_nic_rx_pool(t.nic[1])->size);
+		open_server(&t);
+		pair_wait_up(&t, 2000);
+		assert_memory_equal(mac, t.info[1].mac, 6);
+	}
+	pair_close(&t);
+}
+
+static void
+test_second_user_is_refused(void **state)
+{
+	struct pair t = {0};
+
+	open_server(&t);
+	open_user(&t);
+	pair_wait_up(&t, 2000);
+	probe_catch_log();
+	errno = 0;
+	assert_null(probe_nic(use, false, 0));
+	assert_int_equal(errno, EBUSY);
+	errno = 0;
+	assert_null(probe_nic(serve, true, 0));
+	assert_int_equal(errno, EBUSY);
+	assert_non_null(strstr(probe_release_log(), "another process serves it"));
+	assert_int_equal(probe_log_lines(), 2);
+	pair_exchange_many(&t, 0, 1, 100, 1000);
+	pair_close(&t);
+}
+
+static void
+test_no_server_is_a_clear_error(void **state)
+{
+	char link[128];
+	uint64_t before = mpn_now_ns();
+
+	(void)snprintf(link, sizeof(link), "%s,wait=100ms", use);
+	probe_catch_log();
+	errno = 0;
+	assert_null(probe_nic(link, false, 0));
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_non_null(strstr(probe_release_log(), "nobody serves it"));
+	assert_int_equal(probe_log_lines(), 1);
+	assert_in_range(mpn_now_ns() - before, 50000000, 3000000000);
+}
+
+/* A listening socket that never answers: hung up on. */
+static void
+test_silent_server_is_a_clear_error(void **state)
+{
+	int fd = pair_listen(serve + strlen("vhost:"));
+	uint64_t before = mpn_now_ns();
+
+	probe_catch_log();
+	errno = 0;
+	assert_null(probe_nic(use, false, 0));
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_non_null(strstr(probe_release_log(), "does not answer"));
+	assert_true(mpn_now_ns() - before < 10000000000);
+	close(fd);
+	unlink(serve + strlen("vhost:"));
+}
+
+/* The server dies in the middle of traffic; the next one finds its path free and the user waiting. */
+static void
+test_server_is_killed(void **state)
+{
+	struct pair t = {0};
+	pid_t pid = peer_start(serve, true);
+
+	open_user(&t);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(pair_wait_link(&t, 1, true, 5000));
+		pair_echo(&t, 1, 2000, 4160);
+		for (unsigned k = 0; k < 64; k++)
+			(void)probe_send(&t.probe[1], NULL, k, 4160);
+		(void)mpn_nic_poll(t.nic[1]);
+		assert_true(WIFSIGNALED(peer_end(pid, SIGKILL)));
+		assert_true(pair_wait_link(&t, 1, false, 2000));
+		pid = peer_start(serve, true);
+	}
+	assert_true(pair_wait_link(&t, 1, true, 5000));
+	pair_echo(&t, 1, 2000, 9014);
+	assert_int_equal(peer_end(pid, SIGTERM), 0);
+	pair_close(&t);
+}
+
+static void
+test_user_is_killed(void **state)
+{
+	struct pair t = {0};
+	pid_t pid;
+
+	open_server(&t);
+	for (unsigned i = 0; i < 3; i++) {
+		pid = peer_start(use, false);
+		assert_true(pair_wait_link(&t, 0, true, 5000));
+		pair_echo(&t, 0, 2000, 4160);
+		for (unsigned k = 0; k < 64; k++)
+			(void)probe_send(&t.probe[0], NULL, k, 4160);
+		(void)mpn_nic_poll(t.nic[0]);
+		assert_true(WIFSIGNALED(peer_end(pid, SIGKILL)));
+		assert_true(pair_wait_link(&t, 0, false, 2000));
+	}
+	pid = peer_start(use, false);
+	assert_true(pair_wait_link(&t, 0, true, 5000));
+	pair_echo(&t, 0, 2000, 9014);
+	assert_int_equal(peer_end(pid, SIGTERM), 0);
+	pair_close(&t);
+}
+
+/* What a killed server leaves does not stand in the way; what is not ours does. */
+static void
+test_path_that_is_taken(void **state)
+{
+	const char *path = serve + strlen("vhost:");
+	struct pair t = {0};
+	int fd = pair_listen(path);
+	FILE *f;
+
+	probe_catch_log();
+	errno = 0;
+	assert_null(probe_nic(serve, true, 0));
+	assert_int_equal(errno, EADDRINUSE);
+	close(fd);
+	open_server(&t);
+	pair_close_one(&t, 0);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fclose(f);
+	errno = 0;
+	assert_null(probe_nic(serve, true, 0));
+	assert_int_equal(errno, EEXIST);
+	assert_int_equal(unlink(path), 0);
+	(void)probe_release_log();
+}
+
+static int
+start(void **state)
+{
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	(void)snprintf(serve, sizeof(serve), "vhost:%s/s.sock", dir);
+	(void)snprintf(use, sizeof(use), "virtio:%s/s.sock", dir);
+	return probe_eal_start(serve, NULL);
+}
+
+static int
+stop(void **state)
+{
+	mpn_eal_stop();
+	return rmdir(dir);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_frames_of_all_sizes_both_ways, pair_clean),
+		cmocka_unit_test_teardown(test_user_comes_and_goes, pair_clean),
+		cmocka_unit_test_teardown(test_server_comes_and_goes, pair_clean),
+		cmocka_unit_test_teardown(test_second_user_is_refused, pair_clean),
+		cmocka_unit_test_teardown(test_no_server_is_a_clear_error, pair_clean),
+		cmocka_unit_test_teardown(test_silent_server_is_a_clear_error, pair_clean),
+		cmocka_unit_test_teardown(test_server_is_killed, pair_clean),
+		cmocka_unit_test_teardown(test_user_is_killed, pair_clean),
+		cmocka_unit_test_teardown(test_path_that_is_taken, pair_clean),
+	};
+
+	peer_init(argc, argv);
+	return cmocka_run_group_tests_name("vhost and virtio", tests, start, stop);
+}
