@@ -54,6 +54,7 @@ struct pair {
 	int nb_placed_tgt;
 	int nb_bufs; /* held by the target */
 	int max_bufs; /* -1: no bound */
+	void *bufs[128];
 	bool hold_io; /* the back end keeps what it gets */
 	struct xfer_io *held[64];
 	unsigned nb_held;
