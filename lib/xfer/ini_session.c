@@ -424,6 +424,8 @@ rx_probe(struct xfer_ini *ini, const struct wire_ebd *h, uint64_t now_ns)
 		enter(ini, XFER_INI_OPEN, now_ns);
 	} else if (ini->state != XFER_INI_LIVE) {
 		return WIRE_DROP_STATE;
+	} else if (wire_seq_after(h->limit, ini->limit)) {
+		ini->limit = h->limit;
 	}
 	ini_rtt_sample(ini, h->ts_echo, now_ns);
 	return WIRE_ACCEPT;

@@ -227,7 +227,6 @@ tx_io(struct xfer_tgt *t, unsigned port, struct xfer_io *io, struct xfer_tx *tx,
 	h.tag = io->tag;
 	h.addr = io->addr;
 	h.cseq = io->cseq;
-	h.limit = s->limit;
 	h.ts_echo = io->ts;
 	switch (kind) {
 	case WIRE_RSP:
@@ -245,6 +244,7 @@ tx_io(struct xfer_tgt *t, unsigned port, struct xfer_io *io, struct xfer_tx *tx,
 		build_data(t, io, tx, &h);
 		break;
 	}
+	h.limit = s->limit; /* the last fragment of a read has just raised it */
 	xfer_tx_finish(tx, &h, &t->stats, s->features & WIRE_FEAT_CRC);
 	give_way(t, io);
 }
