@@ -172,11 +172,13 @@ build_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd, struct xfer_tx *tx, uint64
 		h.op = WIRE_ABORT;
 		h.flags = 0;
 	} else if (cmd->op == WIRE_WRITE && cmd->len <= ini->p) {
+		/* An answer sets the tries to zero, even while the next one waits to be sent. */
+		tx->retx = cmd->sent != 0;
 		tx->cmd = cmd;
 		tx->data_len = cmd->len;
 		cmd->sent = 1;
 	}
-	tx->retx = cmd->tries > 0;
+	tx->retx |= cmd->tries > 0;
 	if (tx->retx)
 		h.flags |= WIRE_F_RETX;
 	cmd->send_cmd = false;
