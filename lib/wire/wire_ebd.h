@@ -160,7 +160,8 @@ struct wire_ebd {
 	uint16_t plen; /**< payload bytes in this frame */
 	uint16_t flags; /**< enum wire_flag */
 	uint32_t cseq; /**< command sequence number, kept by all frames of the command */
-	uint32_t ack; /**< to target: all cseq <= ack are finished. RSP, DATA: status<<16|detail.
+	uint32_t ack; /**< to target: all cseq <= ack are finished. RSP, DATA: status<<16|detail, a
+			       DATA's detail being the number of its reading.
 			       GRANT: bytes granted from off on */
 	uint32_t limit; /**< to initiator: highest cseq it may send */
 	uint32_t ts; /**< sender's clock in microseconds */

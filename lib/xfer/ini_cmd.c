@@ -108,6 +108,7 @@ start_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd)
 	cmd->cseq = ++ini->last_cseq;
 	cmd->tries = 0;
 	cmd->hi = 0;
+	cmd->reading = 0;
 	cmd->got = 0;
 	cmd->want = 0;
 	cmd->sent = 0;

@@ -52,6 +52,25 @@ ask_overtaken(struct xfer_ini *ini, struct xfer_cmd *cmd, uint32_t idx, bool las
 	ini_queue_tx(ini, cmd);
 }
 
+/*
+ * A fragment that was lost is read again, when the volume may hold something else: what shares blocks
+ * with it comes again too, and takes the place of what is here.
+ */
+static enum wire_drop
+check_reading(struct xfer_ini *ini, struct xfer_cmd *cmd, uint16_t reading)
+{
+	uint32_t group = xfer_group(ini->geometry.block_size, ini->p);
+	uint64_t beyond = ~wire_frag_mask(ini_nb_frags(ini, cmd));
+
+	if (group == 1 || reading == cmd->reading)
+		return WIRE_ACCEPT;
+	if ((int16_t)(reading - cmd->reading) < 0)
+		return WIRE_DROP_STALE;
+	cmd->reading = reading;
+	cmd->got = xfer_groups(cmd->got | beyond, group, true) & ~beyond;
+	return WIRE_ACCEPT;
+}
+
 static enum wire_drop
 rx_data(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *rx, uint64_t now_ns)
 {
@@ -69,6 +88,11 @@ rx_data(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *rx
 		return WIRE_DROP_OFF;
 	if (h->plen != xfer_frag_len(cmd->len, ini->p, idx))
 		return WIRE_DROP_PLEN;
+	if (mpn_unlikely((uint16_t)h->ack != cmd->reading)) {
+		d = check_reading(ini, cmd, (uint16_t)h->ack);
+		if (d != WIRE_ACCEPT)
+			return d;
+	}
 	if (cmd->got >> idx & 1)
 		return WIRE_DROP_DUPLICATE;
 

@@ -182,6 +182,7 @@ fill_io(struct xfer_session *s, struct xfer_io *io, const struct wire_ebd *h)
 	io->grant = 0;
 	io->naked = 0;
 	io->hi = 0;
+	io->reading = 0;
 	io->burst = 0;
 }
 
@@ -250,11 +251,16 @@ start_new(struct xfer_tgt *t, struct xfer_session *s, struct xfer_io *io, const 
 static void
 resend_read(struct xfer_tgt *t, struct xfer_io *io, uint64_t bits)
 {
+	const struct wire_geometry *g = &t->exports[io->export_index].geometry;
+
 	io->want |= bits;
 	if (io->op == WIRE_IDENTIFY) {
 		tgt_io_set_state(t, io, XFER_IO_SEND);
 		tgt_io_queue_tx(t, io);
 	} else {
+		io->want = xfer_groups(io->want, xfer_group(g->block_size, io->session->p), false) &
+			   wire_frag_mask(io->nb_frags);
+		io->reading++;
 		tgt_io_get_buf(t, io);
 	}
 }

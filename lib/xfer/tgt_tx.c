@@ -182,6 +182,7 @@ build_data(struct xfer_tgt *t, struct xfer_io *io, struct xfer_tx *tx, struct wi
 		memcpy((uint8_t *)tx->hdr + WIRE_EBD_HDR_LEN, g, sizeof(*g));
 		tx->hdr_len += (uint32_t)sizeof(*g);
 	} else {
+		h->ack = io->reading;
 		tx->io = io;
 		tx->data_off = h->off;
 		tx->data_len = xfer_frag_len(io->len, p, idx);

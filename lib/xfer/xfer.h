@@ -138,6 +138,7 @@ struct xfer_cmd {
 	bool aborting;
 	uint16_t slot;
 	uint16_t hi; /**< READ: fragments below this one have been seen or overtaken */
+	uint16_t reading; /**< READ: of the volume, that the fragments are of */
 	uint32_t tag;
 	uint32_t cseq;
 	uint64_t got; /**< READ: fragments placed */
@@ -286,6 +287,7 @@ struct xfer_io {
 	uint64_t grant; /**< write fragments to be granted by the next GRANT frames */
 	uint64_t naked; /**< fragments in the NAK to be sent */
 	uint16_t hi; /**< write fragments below this one have been seen or overtaken */
+	uint16_t reading; /**< how often a read's data was read again */
 	uint16_t burst; /**< frames sent since it last gave way to the others */
 	struct mpn_list node; /**< of the port's send list */
 	struct mpn_list
