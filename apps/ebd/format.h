@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/** @file Identifiers and foreign text in the form people read. */
+
+#ifndef FORMAT_H
+#define FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Room for a MAC address or a UUID as text. */
+#define FORMAT_ID_LEN 37
+
+/** "02:00:00:00:00:01" into buf of FORMAT_ID_LEN bytes. @return buf */
+char *format_mac(char *buf, const uint8_t mac[6]);
+/** "01234567-89ab-..." into buf of FORMAT_ID_LEN bytes. @return buf */
+char *format_uuid(char *buf, const uint8_t uuid[16]);
+/** s with everything a terminal could obey replaced by '?'. @return buf */
+char *format_printable(char *buf, size_t size, const char *s);
+
+#endif
