@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+#include <errno.h>
+#include <string.h>
+
+#include "app.h"
+#include "mpn_log.h"
+#include "mpn_parse.h"
+#include "mpn_personality.h"
+
+/* ---- Reasons ---- */
+
+static char last_error[SHELL_EXPECT_LEN];
+
+static void
+keep_errors(enum mpn_log_level level, const char *topic, const char *line)
+{
+	if (level == MPN_LOG_ERR)
+		(void)snprintf(last_error, sizeof(last_error), "%s", line);
+	else
+		fprintf(stderr, "mpnic: %s: %s\n", topic, line);
+}
+
+void
+app_catch_log(void)
+{
+	mpn_log_set_sink(keep_errors);
+}
+
+const char *
+app_reason(int rc)
+{
+	static char text[SHELL_EXPECT_LEN];
+
+	if (last_error[0] == '\0')
+		return strerror(-rc);
+	memcpy(text, last_error, sizeof(text));
+	last_error[0] = '\0';
+	return text;
+}
+
+/* ---- Running ---- */
+
+void
+app_start(struct app *app)
+{
+	app->running = true;
+	mpn_idler_init(&app->idler, app->idle);
+}
+
+void
+app_stop(struct app *app)
+{
+	app->running = false;
+	/* Only the prompt and signals are left to wait for. */
+	mpn_idler_init(&app->idler, MPN_IDLE_SLEEP);
+}
+
+/* ---- NICs ---- */
+
+struct mpn_nic *
+app_find_nic(const char *name)
+{
+	struct mpn_nic_info info;
+	struct mpn_nic *nic;
+	unsigned i;
+
+	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++) {
+		mpn_nic_get_info(nic, &info);
+		if (strcmp(info.name, name) == 0)
+			return nic;
+	}
+	return NULL;
+}
+
+static void
+list_nics(char *buf, size_t size)
+{
+	size_t used = 0;
+	char name[MPN_NAME_LEN];
+	unsigned i;
+
+	buf[0] = '\0';
+	for (i = 0; used < size && app_value(NULL, "NIC", i, name, sizeof(name)); i++)
+		used += (size_t)snprintf(buf + used, size - used, "%s%s", i > 0 ? ", " : "", name);
+}
+
+int
+app_for_each_nic(struct shell *sh, const char *word,
+	int (*fn)(struct shell *sh, struct mpn_nic *nic, void *arg), void *arg)
+{
+	char names[SHELL_EXPECT_LEN - 32];
+	struct mpn_nic *nic;
+	unsigned i;
+	int rc = 0;
+
+	if (strcmp(word, "all") == 0) {
+		for (i = 0; rc == 0 && (nic = mpn_nic_get(i)) != NULL; i++)
+			rc = fn(sh, nic, arg);
+		return rc;
+	}
+	nic = app_find_nic(word);
+	if (nic != NULL)
+		return fn(sh, nic, arg);
+	list_nics(names, sizeof(names));
+	return shell_refuse(sh, word, "no such NIC: expected %s",
+		names[0] != '\0' ? names : "one, but there are none: see --link and --vdev");
+}
+
+/* ---- Completion ---- */
+
+static bool
+nic_value(unsigned n, char *buf, size_t size)
+{
+	struct mpn_nic *nic = mpn_nic_get(n);
+	struct mpn_nic_info info;
+
+	if (nic == NULL)
+		return false;
+	mpn_nic_get_info(nic, &info);
+	return mpn_copy_str(buf, size, info.name) == 0;
+}
+
+static bool
+personality_value(unsigned n, char *buf, size_t size)
+{
+	struct mpn_personality_info info;
+	struct mpn_personality *p;
+	struct mpn_nic *nic;
+	unsigned i, k;
+
+	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++) {
+		for (k = 0; (p = mpn_personality_get(nic, k)) != NULL; k++) {
+			if (n-- > 0)
+				continue;
+			mpn_personality_get_info(p, &info);
+			return mpn_copy_str(buf, size, info.name) == 0;
+		}
+	}
+	return false;
+}
+
+static bool
+kind_value(unsigned n, char *buf, size_t size)
+{
+	const struct mpn_personality_ops *ops = mpn_personality_kind(n);
+
+	return ops != NULL && mpn_copy_str(buf, size, ops->name) == 0;
+}
+
+bool
+app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
+{
+	static const struct {
+		const char *type;
+		bool (*value)(unsigned n, char *buf, size_t size);
+	} values[] = {
+		{"NIC", nic_value},
+		{"PERSONALITY", personality_value},
+		{"KIND", kind_value},
+	};
+	unsigned i;
+
+	for (i = 0; i < MPN_ARRAY_SIZE(values); i++) {
+		if (strcmp(values[i].type, type) == 0)
+			return values[i].value(n, buf, size);
+	}
+	return false;
+}
+
+/* ---- Showing ---- */
+
+void
+app_show_begin(struct app_show *s, struct shell *sh, const struct shell_args *args)
+{
+	bool json = args->n > 0 && strcmp(args->word[args->n - 1], "json") == 0;
+
+	mpn_out_begin(&s->out, sh->out, json);
+}
+
+int
+app_show_end(struct app_show *s)
+{
+	return mpn_out_end(&s->out);
+}

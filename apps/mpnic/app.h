@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/**
+ * @file
+ * The application: NICs, a server when there are volumes, and one thread that polls them and runs the
+ * commands in between. So a command never meets a poll, and nothing is locked.
+ */
+
+#ifndef APP_H
+#define APP_H
+
+#include "ebd_server.h"
+#include "mpn_nic.h"
+#include "mpn_out.h"
+#include "shell.h"
+
+#define APP_MAX_LINKS 8
+#define APP_STORAGE "storage" /* the kind of personality that serves volumes */
+
+struct app {
+	struct shell shell;
+	struct ebd_server *server; /**< NULL until the first volume */
+	struct mpn_idler idler;
+	enum mpn_idle idle; /**< while running */
+	uint64_t period_ns; /**< of the rates, 0: none */
+	bool running; /**< NICs and server are polled */
+	bool quit;
+};
+
+/** The application a shell belongs to. */
+static inline struct app *
+app_of(struct shell *sh)
+{
+	return mpn_container_of(sh, struct app, shell);
+}
+
+/** Start and stop polling. */
+void app_start(struct app *app);
+void app_stop(struct app *app);
+
+/** The NIC of this name, or NULL. */
+struct mpn_nic *app_find_nic(const char *name);
+/**
+ * The NICs a word names: one, or "all". Calls fn for each; stops at its first error.
+ * @return 0, -EINVAL after shell_refuse(), or what fn gave
+ */
+int app_for_each_nic(struct shell *sh, const char *word,
+	int (*fn)(struct shell *sh, struct mpn_nic *nic, void *arg), void *arg);
+
+/** Serve on every NIC whose storage personality is started. 0 or -errno after shell_fail() */
+int app_serve_nics(struct app *app);
+
+/** "NIC", "PERSONALITY", "KIND", ...: see shell_values. */
+bool app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size);
+
+/** A `show` command: print into the open object, as text or, with "json" as its last word, JSON. */
+struct app_show {
+	struct mpn_out out;
+};
+void app_show_begin(struct app_show *s, struct shell *sh, const struct shell_args *args);
+int app_show_end(struct app_show *s);
+
+/** The last error a library has logged since the last call, or the text of rc. */
+const char *app_reason(int rc);
+/** From now on errors of libraries are kept for app_reason(). */
+void app_catch_log(void);
+
+/** Print rates of every personality since the last call. */
+void rates_print(struct app *app, uint64_t now_ns);
+
+extern const struct shell_section control_section;
+extern const struct shell_section port_section;
+extern const struct shell_section flow_section;
+extern const struct shell_section personality_section;
+extern const struct shell_section session_section;
+extern const struct shell_section volume_section;
+
+#endif

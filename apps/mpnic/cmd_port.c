@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+#include <stdio.h>
+
+#include "app.h"
+
+static int
+print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	const struct mpn_nic_stats *st = mpn_nic_get_stats(nic);
+	struct mpn_out *o = &((struct app_show *)arg)->out;
+	struct mpn_nic_info info;
+	char mac[18];
+
+	mpn_nic_get_info(nic, &info);
+	(void)snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", info.mac[0], info.mac[1],
+		info.mac[2], info.mac[3], info.mac[4], info.mac[5]);
+	mpn_out_object(o, NULL);
+	mpn_out_str(o, "name", info.name);
+	mpn_out_str(o, "link", info.link);
+	mpn_out_str(o, "driver", info.driver);
+	mpn_out_u64(o, "port_id", info.port_id);
+	mpn_out_str(o, "mac", mac);
+	mpn_out_bool(o, "link_up", info.link_up);
+	mpn_out_u64(o, "mtu", info.mtu);
+	mpn_out_u64(o, "rx_descriptors", info.nb_rxd);
+	mpn_out_u64(o, "tx_descriptors", info.nb_txd);
+	mpn_out_i64(o, "numa_node", info.socket_id);
+	mpn_out_bool(o, "multi_segs", info.multi_segs);
+	mpn_out_bool(o, "point_to_point", info.point_to_point);
+	mpn_out_bool(o, "may_corrupt", info.may_corrupt);
+	mpn_out_object(o, "counters");
+#define X(name, text) mpn_out_u64(o, #name, st->name);
+	MPN_NIC_COUNTER_LIST(X)
+#undef X
+	mpn_out_close(o);
+	mpn_out_close(o);
+	return 0;
+}
+
+static int
+run_show(struct shell *sh, const struct shell_args *args)
+{
+	struct app_show show;
+	int rc;
+
+	app_show_begin(&show, sh, args);
+	mpn_out_array(&show.out, "ports");
+	rc = app_for_each_nic(sh, args->word[0], print_port, &show);
+	mpn_out_close(&show.out);
+	return app_show_end(&show) != 0 ? -EIO : rc;
+}
+
+static const struct shell_cmd cmds[] = {
+	{"show port NIC|all [json]", "what the port of a NIC is like, and its counters", run_show},
+};
+
+const struct shell_section port_section = {
+	.name = "port",
+	.help = "NICs and their ports",
+	.cmds = cmds,
+	.nb_cmds = MPN_ARRAY_SIZE(cmds),
+};

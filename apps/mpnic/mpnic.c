@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * mpnic [EAL options] -- [options]: NICs with personalities, and a prompt, in the manner of
+ * dpdk-testpmd.
+ */
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include "app.h"
+#include "mpn_opt.h"
+#include "mpn_parse.h"
+#include "prompt.h"
+
+#define NSEC_PER_SEC 1000000000ull
+#define PROMPT_NS 2000000 /* the terminal is looked at so often */
+#define NO_HUGE_MEM "512" /* MiB of the EAL without hugepages; its own default is too small */
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct app_conf {
+	bool interactive;
+	bool help;
+	const char *cmdline_file;
+	uint64_t period_ns;
+	int idle; /* enum mpn_idle, -1: by the number of cores */
+	const char *links[APP_MAX_LINKS];
+	unsigned nb_links;
+};
+
+static const struct shell_section *const sections[] = {
+	&control_section,
+	&port_section,
+	&flow_section,
+	&personality_section,
+	&session_section,
+	&volume_section,
+	NULL,
+};
+
+/* ---- Command line ---- */
+
+static int
+set_interactive(void *cfg, const char *arg)
+{
+	((struct app_conf *)cfg)->interactive = true;
+	return 0;
+}
+
+static int
+set_help(void *cfg, const char *arg)
+{
+	((struct app_conf *)cfg)->help = true;
+	return 0;
+}
+
+static int
+set_cmdline_file(void *cfg, const char *arg)
+{
+	((struct app_conf *)cfg)->cmdline_file = arg;
+	return arg[0] != '\0' ? 0 : -EINVAL;
+}
+
+static int
+set_period(void *cfg, const char *arg)
+{
+	return mpn_parse_time_ns(
+		arg, NSEC_PER_SEC / 10, 86400 * NSEC_PER_SEC, &((struct app_conf *)cfg)->period_ns);
+}
+
+static int
+set_idle(void *cfg, const char *arg)
+{
+	static const char *const names[] = {"spin", "yield", "sleep", NULL};
+	int i = mpn_parse_choice(arg, names);
+
+	if (i < 0)
+		return i;
+	((struct app_conf *)cfg)->idle = i;
+	return 0;
+}
+
+static int
+add_link(void *cfg, const char *arg)
+{
+	struct app_conf *conf = cfg;
+
+	if (conf->nb_links == APP_MAX_LINKS ||
+		(strcmp(arg, "help") != 0 && mpn_link_kind_of(arg) == NULL))
+		return -EINVAL;
+	conf->links[conf->nb_links++] = arg;
+	return 0;
+}
+
+static const struct mpn_opt opts[] = {
+	{"interactive", 'i', NULL, NULL, "show a prompt; polling begins with the command start",
+		set_interactive},
+	{"cmdline-file", 0, "FILE", "the name of a file", "run the commands in it first",
+		set_cmdline_file},
+	{"stats-period", 0, "TIME", "a time from 100ms to 24h, such as 1s",
+		"print the rates of every personality this often", set_period},
+	{"link", 'l', "LINK", "at most 8 links such as vhost:ebd0.sock, or help",
+		"make a NIC on this link; may be repeated; --link help lists the kinds", add_link},
+	{"idle", 0, "POLICY", "spin, yield or sleep",
+		"while nothing arrives; default: sleep when cores are few, else spin", set_idle},
+	{"help", 'h', NULL, NULL, "print this", set_help},
+};
+
+static void
+print_usage(const char *prog)
+{
+	printf("usage: %s [EAL options] -- [options]\n\n"
+	       "Every Ethernet port that the EAL finds becomes a NIC, and every --link. Without -i "
+	       "the\n"
+	       "NICs are polled until SIGINT or SIGTERM. Options after the --:\n",
+		prog);
+	mpn_opt_help(stdout, opts, MPN_ARRAY_SIZE(opts));
+}
+
+static void
+print_links(void)
+{
+	const struct mpn_link_kind *kind;
+	unsigned i;
+
+	for (i = 0; (kind = mpn_link_kind(i)) != NULL; i++)
+		printf("%-40s %s%s\n", kind->synopsis, kind->help,
+			kind->needs_root ? " (needs root)" : "");
+}
+
+/* @return -1: go on; else the exit status */
+static int
+parse_options(struct app_conf *conf, const char *prog, int argc, char **argv)
+{
+	const char **words = calloc((size_t)argc + 1, sizeof(*words));
+	unsigned i;
+	int n;
+
+	if (words == NULL)
+		return EXIT_FAILED;
+	n = mpn_opt_parse("mpnic", opts, MPN_ARRAY_SIZE(opts), argc, argv, conf, words);
+	if (n > 0)
+		fprintf(stderr, "mpnic: '%s': expected an option, see mpnic -- --help\n", words[0]);
+	free(words);
+	if (n != 0)
+		return EXIT_USAGE;
+	if (conf->help) {
+		print_usage(prog);
+		return EXIT_OK;
+	}
+	for (i = 0; i < conf->nb_links; i++) {
+		if (strcmp(conf->links[i], "help") == 0) {
+			print_links();
+			return EXIT_OK;
+		}
+	}
+	return -1;
+}
+
+/* ---- The EAL ---- */
+
+/* Where the options of the program start: at "--", or at the end. */
+static int
+find_separator(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		;
+	return i;
+}
+
+static bool
+has_flag(int argc, char **argv, const char *flag)
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (strncmp(argv[i], flag, strlen(flag)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Start the EAL with its own options, and without hugepages where there are none. */
+static int
+start_eal(int argc, char **argv)
+{
+	static char no_huge[] = "--no-huge", mem[] = "-m", mem_mib[] = NO_HUGE_MEM;
+	char **args = calloc((size_t)argc + 4, sizeof(*args));
+	bool without = has_flag(argc, argv, "--no-huge");
+	int n = argc, rc;
+
+	if (args == NULL)
+		return -ENOMEM;
+	memcpy(args, argv, (size_t)argc * sizeof(*args));
+	if (!without && !has_flag(argc, argv, "--in-memory") &&
+		!has_flag(argc, argv, "--huge-dir") && !mpn_eal_hugepages_usable(0)) {
+		fprintf(stderr, "mpnic: note: no hugepages: running with --no-huge\n");
+		args[n++] = no_huge;
+		without = true;
+	}
+	if (without && !has_flag(argc, argv, "-m")) {
+		args[n++] = mem;
+		args[n++] = mem_mib;
+	}
+	rc = rte_eal_init(n, args);
+	if (rc < 0)
+		fprintf(stderr, "mpnic: DPDK does not start: %s\n", rte_strerror(rte_errno));
+	free(args);
+	return rc < 0 ? -rte_errno : 0;
+}
+
+/* ---- NICs ---- */
+
+static int
+make_nic(const char *name, const char *link)
+{
+	struct mpn_nic_conf conf = {.name = name, .link = link, .server = true};
+
+	if (mpn_nic_create(&conf) != NULL)
+		return 0;
+	fprintf(stderr, "mpnic: --link: '%s': %s\n", link, app_reason(-errno));
+	return -errno;
+}
+
+/* The ports that the EAL has found by itself: --vdev, -a. */
+static int
+adopt_ports(void)
+{
+	char name[RTE_ETH_NAME_MAX_LEN], link[RTE_ETH_NAME_MAX_LEN + 8];
+	uint16_t id;
+	int rc = 0;
+
+	RTE_ETH_FOREACH_DEV(id) {
+		if (rte_eth_dev_get_name_by_port(id, name) != 0)
+			continue;
+		(void)snprintf(link, sizeof(link), "dev:%s", name);
+		rc = make_nic(name, link);
+		if (rc != 0)
+			break;
+	}
+	return rc;
+}
+
+static int
+make_nics(const struct app_conf *conf)
+{
+	unsigned i;
+	int rc = adopt_ports();
+
+	for (i = 0; rc == 0 && i < conf->nb_links; i++)
+		rc = make_nic(NULL, conf->links[i]);
+	return rc;
+}
+
+/* ---- The loop ---- */
+
+static volatile sig_atomic_t stop_asked;
+
+static void
+on_stop(int sig)
+{
+	stop_asked = sig;
+}
+
+static void
+catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_stop, .sa_flags = SA_RESETHAND};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static unsigned
+poll_all(struct app *app)
+{
+	struct mpn_nic *nic;
+	unsigned work = 0, i;
+
+	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++)
+		work += mpn_nic_poll(nic);
+	if (app->server != NULL)
+		work += ebd_server_poll(app->server);
+	return work;
+}
+
+static void
+run(struct app *app, struct prompt *prompt)
+{
+	uint64_t prompt_ns = 0, rates_ns = mpn_now_ns() + app->period_ns;
+
+	while (!app->quit && !stop_asked) {
+		unsigned work = app->running ? poll_all(app) : 0;
+		uint64_t now_ns = mpn_now_ns();
+
+		if (prompt != NULL && now_ns >= prompt_ns) {
+			if (!prompt_poll(prompt))
+				return;
+			prompt_ns = now_ns + PROMPT_NS;
+		}
+		if (app->period_ns != 0 && app->running && now_ns >= rates_ns) {
+			rates_print(app, now_ns);
+			rates_ns = now_ns + app->period_ns;
+		}
+		mpn_idler_round(&app->idler, work);
+	}
+}
+
+/* ---- From start to end ---- */
+
+static unsigned
+count_cores(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+static int
+run_app(const struct app_conf *conf, enum mpn_idle default_idle)
+{
+	struct app app = {
+		.shell = {.sections = sections, .values = app_value, .out = stdout},
+		.idle = conf->idle >= 0 ? (enum mpn_idle)conf->idle : default_idle,
+		.period_ns = conf->period_ns,
+	};
+	struct prompt *prompt = NULL;
+	int status = EXIT_OK;
+
+	app_stop(&app);
+	if (make_nics(conf) != 0)
+		status = EXIT_FAILED;
+	if (status == EXIT_OK && conf->cmdline_file != NULL &&
+		shell_run_file(&app.shell, conf->cmdline_file) != 0 && !conf->interactive)
+		status = EXIT_FAILED;
+	if (status == EXIT_OK && conf->interactive) {
+		prompt = prompt_open(&app.shell);
+		status = prompt != NULL ? EXIT_OK : EXIT_FAILED;
+	}
+	if (status == EXIT_OK) {
+		if (!conf->interactive && !app.running)
+			app_start(&app);
+		run(&app, prompt);
+	}
+	prompt_close(prompt);
+	ebd_server_destroy(app.server);
+	while (mpn_nic_get(0) != NULL)
+		mpn_nic_destroy(mpn_nic_get(0));
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	int separator = find_separator(argc, argv);
+	struct app_conf conf = {.idle = -1};
+	/* The EAL pins this thread: ask before. */
+	enum mpn_idle idle = count_cores() <= 2 ? MPN_IDLE_SLEEP : MPN_IDLE_SPIN;
+	int status;
+
+	/* "mpnic --help" is meant for this program, too, and not for the EAL alone. */
+	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+		conf.help = true;
+	status = parse_options(&conf, argv[0], argc - separator, argv + separator);
+	if (status >= 0)
+		return status;
+	if (start_eal(separator, argv) != 0)
+		return EXIT_FAILED;
+	app_catch_log();
+	catch_signals();
+	status = run_app(&conf, idle);
+	(void)rte_eal_cleanup();
+	return status;
+}

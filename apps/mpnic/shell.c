@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "mpn_parse.h"
+#include "shell.h"
+
+/* ---- Syntax ---- */
+
+unsigned
+shell_tokens(const char *syntax, struct shell_token tokens[SHELL_MAX_WORDS])
+{
+	unsigned n = 0;
+
+	while (n < SHELL_MAX_WORDS && *(syntax += strspn(syntax, " ")) != '\0') {
+		struct shell_token *t = &tokens[n++];
+		size_t len = strcspn(syntax, " ");
+		size_t skip = *syntax == '[';
+		size_t text_len = len - skip - (syntax[len - 1] == ']');
+
+		(void)snprintf(t->text, sizeof(t->text), "%.*s", (int)text_len, syntax + skip);
+		t->optional = skip != 0;
+		t->argument = isupper((unsigned char)t->text[0]);
+		syntax += len;
+	}
+	return n;
+}
+
+bool
+shell_fits(const struct shell_token *t, const char *word)
+{
+	return t->argument || strcmp(t->text, word) == 0;
+}
+
+bool
+shell_choice(
+	const struct shell *sh, const struct shell_token *t, unsigned n, char *buf, size_t size)
+{
+	const char *fixed = strchr(t->text, '|');
+	char type[SHELL_WORD_LEN];
+	unsigned nb_fixed = !t->argument || fixed != NULL;
+
+	if (n < nb_fixed)
+		return mpn_copy_str(buf, size, t->argument ? fixed + 1 : t->text) == 0;
+	if (!t->argument || sh->values == NULL)
+		return false;
+	(void)snprintf(type, sizeof(type), "%.*s", (int)strcspn(t->text, "|"), t->text);
+	return sh->values(sh->ctx, type, n - nb_fixed, buf, size);
+}
+
+const struct shell_cmd *
+shell_cmd_at(const struct shell *sh, unsigned n)
+{
+	const struct shell_section *const *s;
+
+	for (s = sh->sections; *s != NULL; s++) {
+		if (n < (*s)->nb_cmds)
+			return &(*s)->cmds[n];
+		n -= (*s)->nb_cmds;
+	}
+	return NULL;
+}
+
+/* ---- Refusals ---- */
+
+int
+shell_refuse(struct shell *sh, const char *word, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)snprintf(sh->bad_word, sizeof(sh->bad_word), "%s", word);
+	va_start(ap, fmt);
+	(void)vsnprintf(sh->reason, sizeof(sh->reason), fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+int
+shell_fail(struct shell *sh, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(sh->reason, sizeof(sh->reason), fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+char *
+shell_error(const struct shell *sh, char *buf, size_t size)
+{
+	(void)snprintf(buf, size, "'%s': %s", sh->bad_word, sh->reason);
+	return buf;
+}
+
+/* ---- Finding the command of a line ---- */
+
+/* How many words of the line fit the syntax, one after the other. */
+static unsigned
+count_fitting(const struct shell_token *tokens, unsigned nb_tokens, const struct shell_args *line)
+{
+	unsigned i = 0;
+
+	while (i < nb_tokens && i < line->n && shell_fits(&tokens[i], line->word[i]))
+		i++;
+	return i;
+}
+
+/* Add " or TEXT" to a list, once. */
+static void
+add_expected(char *list, size_t size, const char *text)
+{
+	size_t used = strlen(list);
+	const char *at = strstr(list, text);
+
+	/* The same word of another command. */
+	if (at != NULL && (at == list || at[-1] == ' ') &&
+		(at[strlen(text)] == '\0' || at[strlen(text)] == ','))
+		return;
+	(void)snprintf(list + used, size - used, "%s%s", used > 0 ? ", " : "", text);
+}
+
+/* No command is like this line: say which word is the first that fits none, and what would. */
+static int
+refuse_line(struct shell *sh, const struct shell_args *line)
+{
+	struct shell_token tokens[SHELL_MAX_WORDS];
+	char expected[SHELL_EXPECT_LEN - 64] = "";
+	const struct shell_cmd *cmd;
+	bool complete = false;
+	unsigned best = 0, i, n;
+
+	for (i = 0; (cmd = shell_cmd_at(sh, i)) != NULL; i++) {
+		n = count_fitting(tokens, shell_tokens(cmd->syntax, tokens), line);
+		best = MPN_MAX(best, n);
+	}
+	for (i = 0; (cmd = shell_cmd_at(sh, i)) != NULL; i++) {
+		n = shell_tokens(cmd->syntax, tokens);
+		if (count_fitting(tokens, n, line) < best)
+			continue;
+		if (best == n || tokens[best].optional)
+			complete = true;
+		if (best < n)
+			add_expected(expected, sizeof(expected), tokens[best].text);
+	}
+	if (best == line->n)
+		return shell_refuse(sh, line->word[line->n - 1],
+			"something is missing: expected %s after it", expected);
+	if (expected[0] == '\0')
+		return shell_refuse(sh, line->word[best], "expected the end of the line");
+	return shell_refuse(sh, line->word[best], "expected %s%s", expected,
+		complete ? ", or the end of the line" : "");
+}
+
+/* Does the whole line fit the command? Then the words of its arguments and options. */
+static bool
+match_line(const struct shell_cmd *cmd, const struct shell_args *line, struct shell_args *args)
+{
+	struct shell_token tokens[SHELL_MAX_WORDS];
+	unsigned n = shell_tokens(cmd->syntax, tokens), i;
+
+	memset(args, 0, sizeof(*args));
+	if (count_fitting(tokens, n, line) < line->n || (line->n < n && !tokens[line->n].optional))
+		return false;
+	for (i = 0; i < line->n; i++) {
+		if (tokens[i].argument || tokens[i].optional)
+			args->word[args->n++] = line->word[i];
+	}
+	return true;
+}
+
+/* ---- Running ---- */
+
+/* Cut the line into words, in place. @return false when there are too many */
+static bool
+split_line(char *text, struct shell_args *line)
+{
+	memset(line, 0, sizeof(*line));
+	while (*(text += strspn(text, " \t\r\n")) != '\0' && *text != '#') {
+		size_t len = strcspn(text, " \t\r\n");
+		bool last = text[len] == '\0';
+
+		if (line->n == SHELL_MAX_WORDS)
+			return false;
+		line->word[line->n++] = text;
+		text[len] = '\0';
+		text += len + !last;
+	}
+	return true;
+}
+
+static int
+run_words(struct shell *sh, const struct shell_args *line)
+{
+	const struct shell_cmd *cmd;
+	struct shell_args args;
+	unsigned i;
+	int rc;
+
+	for (i = 0; (cmd = shell_cmd_at(sh, i)) != NULL; i++) {
+		if (!match_line(cmd, line, &args))
+			continue;
+		(void)snprintf(sh->bad_word, sizeof(sh->bad_word), "%s", line->word[line->n - 1]);
+		sh->reason[0] = '\0';
+		rc = cmd->run(sh, &args);
+		if (rc < 0 && sh->reason[0] == '\0')
+			(void)snprintf(sh->reason, sizeof(sh->reason), "%s", strerror(-rc));
+		return MPN_MIN(rc, 0);
+	}
+	return refuse_line(sh, line);
+}
+
+int
+shell_run(struct shell *sh, const char *text)
+{
+	char copy[SHELL_LINE_LEN];
+	struct shell_args line;
+
+	if (mpn_copy_str(copy, sizeof(copy), text) != 0)
+		return shell_refuse(
+			sh, "...", "expected at most %d characters in a line", SHELL_LINE_LEN - 1);
+	if (!split_line(copy, &line))
+		return shell_refuse(
+			sh, line.word[0], "expected at most %d words in a line", SHELL_MAX_WORDS);
+	return line.n > 0 ? run_words(sh, &line) : 0;
+}
+
+int
+shell_run_file(struct shell *sh, const char *path)
+{
+	char line[SHELL_LINE_LEN + 1], why[SHELL_ERROR_LEN];
+	FILE *f = fopen(path, "re");
+	unsigned number = 0;
+	int rc = 0;
+
+	if (f == NULL) {
+		rc = -errno;
+		fprintf(stderr, "mpnic: --cmdline-file: '%s': %s\n", path, strerror(-rc));
+		return rc;
+	}
+	while (rc == 0 && fgets(line, sizeof(line), f) != NULL) {
+		number++;
+		rc = shell_run(sh, line);
+	}
+	if (rc != 0)
+		fprintf(stderr, "mpnic: %s:%u: %s\n", path, number,
+			shell_error(sh, why, sizeof(why)));
+	fclose(f);
+	return rc;
+}
+
+/* ---- Help ---- */
+
+static void
+list_commands(const struct shell *sh, const struct shell_section *s)
+{
+	unsigned i;
+	int width = 0;
+
+	for (i = 0; i < s->nb_cmds; i++)
+		width = MPN_MAX(width, (int)strlen(s->cmds[i].syntax));
+	for (i = 0; i < s->nb_cmds; i++)
+		fprintf(sh->out, "  %-*s  %s\n", width, s->cmds[i].syntax, s->cmds[i].help);
+}
+
+int
+shell_help(struct shell *sh, const char *section)
+{
+	const struct shell_section *const *s;
+	char names[SHELL_EXPECT_LEN] = "";
+
+	for (s = sh->sections; *s != NULL; s++) {
+		if (section == NULL) {
+			fprintf(sh->out, "%s: %s\n", (*s)->name, (*s)->help);
+			list_commands(sh, *s);
+		} else if (strcmp(section, (*s)->name) == 0) {
+			list_commands(sh, *s);
+			return 0;
+		}
+		add_expected(names, sizeof(names), (*s)->name);
+	}
+	return section == NULL ? 0 : shell_refuse(sh, section, "expected %s", names);
+}
