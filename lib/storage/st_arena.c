@@ -53,7 +53,7 @@ lower_bound(struct st_arena *const *v, uint32_t nb, uintptr_t addr)
 
 	while (lo < hi) {
 		mid = lo + (hi - lo) / 2;
-		if (v[mid]->end > addr)
+		if (v[mid]->base + v[mid]->bytes > addr)
 			hi = mid;
 		else
 			lo = mid + 1;
@@ -129,7 +129,7 @@ insert(uintptr_t base, size_t bytes)
 	if (a == NULL)
 		return -ENOMEM;
 	a->base = base;
-	a->end = base + bytes;
+	a->bytes = bytes;
 	a->shinfo.free_cb = ignore_last_frame;
 	rte_mbuf_ext_refcnt_set(&a->shinfo, 1);
 	at = lower_bound(live, nb_live, base);
@@ -203,7 +203,8 @@ st_arena_owns(const void *mem, size_t len)
 
 	pthread_mutex_lock(&lock);
 	at = lower_bound(live, nb_live, base);
-	owns = at < nb_live && live[at]->base <= base && len <= live[at]->end - base;
+	owns = at < nb_live && live[at]->base <= base &&
+	       len <= live[at]->bytes - (base - live[at]->base);
 	pthread_mutex_unlock(&lock);
 	return owns;
 }
@@ -235,7 +236,7 @@ refresh(struct st_arena_view *view)
 }
 
 struct st_arena *
-st_arena_view_search(struct st_arena_view *view, uintptr_t base, uintptr_t end)
+st_arena_view_search(struct st_arena_view *view, uintptr_t base, size_t len)
 {
 	struct st_arena *a;
 	uint32_t at;
@@ -246,7 +247,7 @@ st_arena_view_search(struct st_arena_view *view, uintptr_t base, uintptr_t end)
 	if (at == view->nb)
 		return NULL;
 	a = view->arenas[at];
-	if (base < a->base || end > a->end || end < base)
+	if (base < a->base || len > a->bytes - (base - a->base))
 		return NULL;
 	view->last = a;
 	return a;

@@ -19,7 +19,7 @@
 
 struct st_arena {
 	uintptr_t base;
-	uintptr_t end;
+	size_t bytes;
 	struct rte_mbuf_ext_shared_info shinfo; /* refcnt: 1 and the frames that refer to it */
 	struct st_arena *next; /* of the unused ones */
 };
@@ -36,19 +36,20 @@ struct st_arena_view {
 extern uint32_t st_arena_generation;
 
 void st_arena_view_fini(struct st_arena_view *view);
-struct st_arena *st_arena_view_search(struct st_arena_view *view, uintptr_t base, uintptr_t end);
+struct st_arena *st_arena_view_search(struct st_arena_view *view, uintptr_t base, size_t len);
 
 /* The arena [mem, mem + len) lies in, or NULL. */
 static inline struct st_arena *
 st_arena_find(struct st_arena_view *view, const void *mem, size_t len)
 {
-	uintptr_t base = (uintptr_t)mem, end = base + len;
+	uintptr_t base = (uintptr_t)mem;
 
 	if (mpn_likely(
 		    view->generation == __atomic_load_n(&st_arena_generation, __ATOMIC_ACQUIRE) &&
-		    view->last != NULL && base >= view->last->base && end <= view->last->end))
+		    view->last != NULL && base - view->last->base < view->last->bytes &&
+		    len <= view->last->bytes - (base - view->last->base)))
 		return view->last;
-	return st_arena_view_search(view, base, end);
+	return st_arena_view_search(view, base, len);
 }
 
 /* st_arena_alloc() on a NUMA node (-1: any) rather than a NIC's. NULL with errno ENOMEM. */

@@ -257,7 +257,7 @@ st_frame_refer(struct st_nic *n, struct xfer_tx *tx, const struct st_piece *piec
 	}
 	if (tx->seal)
 		xfer_tx_seal(tx, segs, nb);
-	n->counters.tx_by_ref++;
+	n->counters.tx_by_ref += tx->cmd != NULL;
 	queue_frame(n, m);
 	return m;
 }
