@@ -5,13 +5,11 @@
 
 #include "bench.h"
 
-#define LINK "ring:bench"
-
 int
 bench_start_eal(void **state)
 {
 	struct mpn_eal_conf conf = {
-		.prog = "test", .link = LINK, .lcore = -1, .no_huge = true, .mem_mib = 768};
+		.prog = "test", .link = "ring:x", .lcore = -1, .no_huge = true, .mem_mib = 768};
 
 	return mpn_eal_start(&conf);
 }
@@ -23,15 +21,23 @@ bench_stop_eal(void **state)
 	return 0;
 }
 
+static unsigned
+poll_server(struct bench *b)
+{
+	unsigned work = b->own_nic != NULL ? mpn_nic_poll(b->own_nic) : 0;
+
+	if (b->server != NULL && !b->server_sleeps)
+		work += ebd_server_poll(b->server);
+	return work;
+}
+
 static int
 background(void *arg)
 {
 	struct bench *b = arg;
-	int work = 0;
+	int work = (int)poll_server(b);
 
 	b->rounds++;
-	if (b->server != NULL && !b->server_sleeps)
-		work = (int)ebd_server_poll(b->server);
 	return b->give_up != 0 ? b->give_up : work;
 }
 
@@ -40,7 +46,7 @@ bench_start_server(struct bench *b, const char *const *volumes)
 {
 	b->server = ebd_server_create(&b->server_conf);
 	assert_non_null(b->server);
-	assert_int_equal(ebd_server_link_add(b->server, LINK), 0);
+	assert_int_equal(ebd_server_link_add(b->server, b->link), 0);
 	for (; *volumes != NULL; volumes += 2)
 		assert_int_equal(ebd_export_add(b->server, volumes[0], volumes[1]), 0);
 }
@@ -56,16 +62,18 @@ struct bench *
 bench_create(const struct ebd_server_conf *sc, const struct ebd_client_conf *cc,
 	const char *const *volumes)
 {
+	static unsigned serial;
 	struct bench *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
+	snprintf(b->link, sizeof(b->link), "ring:bench%u", serial++);
 	if (sc != NULL)
 		b->server_conf = *sc;
 	if (cc != NULL)
 		b->client_conf = *cc;
 	if (volumes != NULL)
 		bench_start_server(b, volumes);
-	b->client_conf.link = LINK;
+	b->client_conf.link = b->link;
 	b->client_conf.background = background;
 	b->client_conf.background_arg = b;
 	if (b->client_conf.connect_timeout_ms == 0)
@@ -99,10 +107,8 @@ int
 bench_poll(struct bench *b, struct ebd_queue *q)
 {
 	int n = ebd_poll(q, 0);
-	unsigned work = 0;
+	unsigned work = poll_server(b);
 
-	if (b->server != NULL && !b->server_sleeps)
-		work = ebd_server_poll(b->server);
 	if (n <= 0 && work == 0)
 		(void)sched_yield();
 	return n;

@@ -21,10 +21,12 @@
 #define BENCH_MAX_VOLUMES 8
 
 struct bench {
+	char link[32]; /* a ring of its own, so that a test that fails leaves it to nobody */
 	struct ebd_server *server;
 	struct ebd_client *client;
 	struct ebd_server_conf server_conf;
 	struct ebd_client_conf client_conf;
+	struct mpn_nic *own_nic; /* the server's, polled by the test */
 	bool server_sleeps; /* the background does not poll it */
 	int give_up; /* what the background tells the waiting call */
 	unsigned rounds;

@@ -160,9 +160,12 @@ bed_open(struct bed *b, const char *volume, const uint8_t uuid[16])
 static void
 make_nics(struct bed *b)
 {
-	struct mpn_nic_conf conf = {.link = "ring:bed", .mtu = b->conf.mtu};
+	static unsigned serial;
+	char link[32]; /* a ring of its own, so that a test that fails leaves it to nobody */
+	struct mpn_nic_conf conf = {.link = link, .mtu = b->conf.mtu};
 	unsigned i;
 
+	snprintf(link, sizeof(link), "ring:bed%u", serial++);
 	for (i = 0; i < 2; i++) {
 		conf.server = i == 1;
 		b->nics[i] = mpn_nic_create(&conf);
