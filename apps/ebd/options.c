@@ -3,6 +3,7 @@
 
 /* The setters of the options all commands share. */
 
+#include <sched.h>
 #include <string.h>
 
 #include "mpn_parse.h"
@@ -98,9 +99,13 @@ int
 tool_set_lcore(void *cfg, const char *arg)
 {
 	struct tool_conf *conf = cfg;
+	cpu_set_t set;
 	uint64_t n;
 
-	if (mpn_parse_u64(arg, 0, TOOL_LCORE_MAX, &n) != 0)
+	if (mpn_parse_u64(arg, 0, CPU_SETSIZE - 1, &n) != 0)
+		return -EINVAL;
+	/* DPDK would answer with its own usage. */
+	if (sched_getaffinity(0, sizeof(set), &set) == 0 && !CPU_ISSET(n, &set))
 		return -EINVAL;
 	conf->lcore = (int)n;
 	return 0;

@@ -67,7 +67,6 @@ int tool_set_volume(void *cfg, const char *arg);
 /* What parsing accepts and the messages say must not drift apart. */
 #define TOOL_MTU_MIN 576
 #define TOOL_MTU_MAX 9216
-#define TOOL_LCORE_MAX 1023
 
 /* clang-format off */
 #define TOOL_OPT_LINK \
@@ -82,7 +81,7 @@ int tool_set_volume(void *cfg, const char *arg);
 	 "raw EAL flags, separated by blanks", tool_set_eal}, \
 	{"no-huge", 0, NULL, NULL, \
 	 "do not use hugepages", tool_set_no_huge}, \
-	{"lcore", 0, "N", "the number of a core", \
+	{"lcore", 0, "N", "the number of a core this process may run on", \
 	 "run on this core; default: anywhere", tool_set_lcore}, \
 	{"verbose", 0, NULL, NULL, \
 	 "print what the libraries and DPDK have to say", tool_set_verbose}

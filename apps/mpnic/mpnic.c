@@ -196,7 +196,8 @@ static int
 start_eal(int argc, char **argv)
 {
 	static char no_huge[] = "--no-huge", mem[] = "-m", mem_mib[] = NO_HUGE_MEM;
-	char **args = calloc((size_t)argc + 4, sizeof(*args));
+	static char quiet[] = "--log-level=*:warning";
+	char **args = calloc((size_t)argc + 5, sizeof(*args));
 	bool without = has_flag(argc, argv, "--no-huge");
 	int n = argc, rc;
 
@@ -213,6 +214,9 @@ start_eal(int argc, char **argv)
 		args[n++] = mem;
 		args[n++] = mem_mib;
 	}
+	/* What drivers tell about every step would bury the prompt. */
+	if (!has_flag(argc, argv, "--log-level"))
+		args[n++] = quiet;
 	rc = rte_eal_init(n, args);
 	if (rc < 0)
 		fprintf(stderr, "mpnic: DPDK does not start: %s\n", rte_strerror(rte_errno));
