@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the mpnic authors
+#
+# The application with a prompt: its commands, from stdin and from a file, and a volume it serves.
+. "$(dirname "$0")/lib.sh"
+
+eal=(-l 0 --no-huge --no-pci -m 256)
+
+prompt() { # COMMANDS...
+	RC=0
+	printf '%s\n' "$@" quit | timeout -k 5 60 "$MPNIC" "${eal[@]}" -- -i "${links[@]}" >mpnic.out \
+		2>mpnic.err || RC=$?
+	[ "$RC" -eq 0 ] || fail "mpnic ended with status $RC: $(tail -n 3 mpnic.err)"
+}
+
+says() { # PATTERN
+	grep -qE -- "$1" mpnic.out || fail "no '$1' in the answer"
+}
+
+# The NICs of the issue's first example are those that the EAL finds.
+links=()
+eal+=(--vdev net_ring0)
+prompt help "show port all" "show personality all"
+says "personality define"
+says "show flow"
+says net_ring
+
+# The life cycle, step by step, and a step that is not allowed.
+prompt "personality define all storage" "show personality all" "personality start all storage" \
+	"personality load all storage" "personality start all storage" "start" "show personality all json" \
+	"stop" "personality stop all storage" "personality unload all storage" \
+	"personality undefine all storage"
+says started
+grep -qi "not permitted\|not allowed" mpnic.out mpnic.err || fail "a wrong step was not refused"
+
+# Commands from a file; a wrong one is named.
+printf '%s\n' "show port all json" >commands
+timeout 60 "$MPNIC" "${eal[@]}" -- --cmdline-file commands -i </dev/null >mpnic.out 2>mpnic.err ||
+	fail "--cmdline-file failed"
+says '"driver"'
+prompt "shwo port all"
+grep -q "shwo" mpnic.out mpnic.err || fail "an unknown command was not named"
+timeout 60 "$MPNIC" "${eal[@]}" -- --stats-period now -i </dev/null >mpnic.out 2>mpnic.err
+[ $? -eq 2 ] || fail "a wrong option gave another status than 2"
+
+# It serves, too.
+printf '%s\n' "personality define all storage" "personality load all storage" \
+	"personality start all storage" "volume add scratch mem:8M" start >commands
+start mpnic "$MPNIC" -l 0 --no-huge --no-pci -m 256 -- --link "vhost:$T/l.sock" --cmdline-file commands \
+	--idle sleep
+expect_ok 30 discover --link "virtio:$T/l.sock" --timeout 10s
+grep -q scratch client.out || fail "the volume was not discovered"
+make_image in.img 4096
+expect_ok 30 copy --link "virtio:$T/l.sock" in.img ebd:scratch --verify
+send mpnic TERM
+reap mpnic 20
+[ "$RC" -eq 0 ] || fail "mpnic ended with status $RC"
+expect_nothing_left

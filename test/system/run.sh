@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the mpnic authors
+#
+# Runs the system tests, one after the other, one line each.
+#
+#	test/system/run.sh --build DIR [--quick] [--report DIR] [NAME]...
+set -u
+here=$(dirname "$0")
+# shellcheck source=devtools/report.sh
+. "$here/../../devtools/report.sh"
+
+# name, seconds at most, script and arguments; a q in front: part of --quick
+tests='
+q ring-1500 120 ring.sh 1500
+  ring-9000 120 ring.sh 9000
+  copy-vhost-1500 240 copy.sh vhost 1500
+q copy-vhost-9000 240 copy.sh vhost 9000
+  copy-memif-1500 240 copy.sh memif 1500
+q copy-memif-9000 240 copy.sh memif 9000
+  copy-tap-1500 240 copy.sh tap 1500
+q copy-tap-9000 240 copy.sh tap 9000
+  copy-af_packet-1500 240 copy.sh af_packet 1500
+q copy-af_packet-9000 240 copy.sh af_packet 9000
+  two-links 120 two_links.sh
+q nonroot-vhost 240 nonroot.sh vhost
+  nonroot-memif 240 nonroot.sh memif
+q onecore-vhost 240 onecore.sh vhost
+  onecore-memif 240 onecore.sh memif
+q kill-server-vhost-read 240 kill_server.sh vhost read
+  kill-server-vhost-write 240 kill_server.sh vhost write
+  kill-server-memif-read 240 kill_server.sh memif read
+  kill-server-memif-write 240 kill_server.sh memif write
+  kill-server-af_packet-write 240 kill_server.sh af_packet write
+q kill-client-vhost 120 kill_client.sh vhost
+  kill-client-memif 120 kill_client.sh memif
+  kill-client-af_packet 120 kill_client.sh af_packet
+q signals-vhost-int 120 signals.sh vhost INT
+  signals-vhost-term 120 signals.sh vhost TERM
+  signals-memif-int 120 signals.sh memif INT
+q usage 120 usage.sh
+q missing-vhost 240 missing.sh vhost
+  missing-memif 240 missing.sh memif
+q errors 120 errors.sh
+q diskfull 120 diskfull.sh
+q idle 120 idle.sh
+q wire-1500 240 wire.sh 1500
+  wire-9000 240 wire.sh 9000
+q mpnic 120 mpnic.sh
+'
+
+quick=false
+report=
+names=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--quick) quick=true ;;
+	--build)
+		export MPNIC_BUILD=${2:?--build: expected a directory}
+		shift
+		;;
+	--report)
+		report=${2:?--report: expected a directory}
+		shift
+		;;
+	-*)
+		echo "run.sh: '$1': expected --build DIR, --quick, --report DIR or names of tests" >&2
+		exit 2
+		;;
+	*) names+=("$1") ;;
+	esac
+	shift
+done
+: "${MPNIC_BUILD:?--build: expected a build directory}"
+
+wanted() { # FLAG NAME
+	local name
+
+	if [ ${#names[@]} -eq 0 ]; then
+		! $quick || [ "$1" = q ]
+		return
+	fi
+	for name in "${names[@]}"; do
+		# A name may be a pattern.
+		# shellcheck disable=SC2254
+		case $2 in $name) return 0 ;; esac
+	done
+	return 1
+}
+
+finish() {
+	if [ -n "${REPORT_PID:-}" ]; then
+		kill "$REPORT_PID" 2>/dev/null
+		wait "$REPORT_PID"
+	fi
+	[ -n "$report" ] || rm -rf "$REPORT_DIR"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# With --report the lines belong to somebody else's count.
+if [ -n "$report" ]; then
+	REPORT_DIR=$report
+else
+	report_init "$(mktemp -d)"
+fi
+while read -r flag name limit script args; do
+	if [ "$flag" != q ] && [ -n "$flag" ]; then
+		args="$script $args" script=$limit limit=$name name=$flag flag=
+	fi
+	[ -n "$name" ] && wanted "$flag" "$name" || continue
+	# shellcheck disable=SC2086
+	report_run "system $name" "$limit" "$here/$script" $args
+done <<<"$tests"
+[ -n "$report" ] || report_end

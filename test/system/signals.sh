@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the mpnic authors
+#
+# Ctrl-C and SIGTERM end everything cleanly, idle and under load.
+#	signals.sh vhost|memif INT|TERM
+. "$(dirname "$0")/lib.sh"
+
+link_up "$1" 9000
+load() {
+	start perf "$EBD" perf --link "$CLIENT_LINK" scratch --rw randrw --bs 4k --time 600 --json
+	wait_for 30 counter_above server commands "$(($(counter server commands) + 1000))" ||
+		fail "there is no load"
+}
+
+# The client first: a benchmark that is interrupted has a result all the same.
+serve server "$SERVER_LINK" scratch=mem:16M slow=delay:read=100ms:mem:64M -- --pidfile pid
+[ "$(cat pid)" = "${PIDS[server]}" ] || fail "the pid file has '$(cat pid)'"
+load
+send perf "$2"
+reap perf 20
+[ "$RC" -eq 0 ] || fail "the client ended with status $RC"
+cp perf.out client.out
+[ "$(json interrupted)" = true ] || fail "the client does not say that it was interrupted"
+wait_for 10 counter_is server sessions 0 || fail "the client did not close its session"
+
+# A copy that is interrupted is none: it says so as a shell does.
+truncate -s 64M out.img
+start copy "$EBD" copy --link "$CLIENT_LINK" --sparse off ebd:slow out.img
+wait_for 30 counter_is server sessions 1 || fail "the copy did not get going"
+send copy "$2"
+reap copy 20
+[ "$RC" -eq 130 ] || fail "the copy ended with status $RC"
+wait_for 10 counter_is server sessions 0 || fail "the copy did not close its session"
+
+# A waiting client.
+start discover "$EBD" info --link virtio:"$T"/nobody.sock x --timeout 600s
+wait_for 10 test -d "$RUNTIME_DIRECTORY/dpdk" || fail "the waiting client did not start"
+send discover "$2"
+reap discover 20
+[ "$RC" -ne 0 ] && [ "$RC" -lt 137 ] || fail "the waiting client ended with status $RC"
+
+# The server under load: what it has accepted it answers.
+load
+send server "$2"
+reap server 20
+[ "$RC" -eq 0 ] || fail "the server ended with status $RC"
+[ ! -e pid ] || fail "the pid file is left"
+send perf "$2"
+reap perf 20
+expect_nothing_left
+
+# An idle server.
+serve server "$SERVER_LINK" scratch=mem:16M
+stop_server server "$2"
+expect_nothing_left
