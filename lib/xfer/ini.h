@@ -107,6 +107,13 @@ void ini_reset_slots(struct xfer_ini *ini);
 void ini_fail_list(struct xfer_ini *ini, struct mpn_list *list, int status);
 uint32_t ini_nb_frags(const struct xfer_ini *ini, const struct xfer_cmd *cmd);
 
+/* ini_read.c */
+bool ini_read_is_split(const struct xfer_ini *ini, const struct xfer_cmd *cmd);
+bool ini_read_begin(const struct xfer_ini *ini, struct xfer_cmd *cmd, uint16_t reading);
+uint64_t ini_read_missing(const struct xfer_ini *ini, const struct xfer_cmd *cmd);
+void ini_read_place(struct xfer_ini *ini, struct xfer_cmd *cmd, uint32_t off, const void *payload,
+	uint32_t len);
+
 /* ini_timer.c */
 void ini_rtt_sample(struct xfer_ini *ini, uint32_t ts_echo, uint64_t now_ns);
 void ini_arm(struct xfer_ini *ini, uint64_t deadline_ns);

@@ -109,6 +109,7 @@ start_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd)
 	cmd->tries = 0;
 	cmd->hi = 0;
 	cmd->reading = 0;
+	memset(cmd->whole, 0, sizeof(cmd->whole));
 	cmd->got = 0;
 	cmd->want = 0;
 	cmd->sent = 0;
@@ -189,7 +190,7 @@ build_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd, struct xfer_tx *tx, uint64
 static void
 build_nak(struct xfer_ini *ini, struct xfer_cmd *cmd, struct xfer_tx *tx, uint64_t now_ns)
 {
-	uint64_t missing = cmd->naked & ~cmd->got;
+	uint64_t missing = cmd->naked & ini_read_missing(ini, cmd);
 	struct wire_ebd h;
 
 	cmd_header(ini, cmd, &h, WIRE_NAK, now_ns);

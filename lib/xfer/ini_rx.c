@@ -43,32 +43,13 @@ refresh(struct xfer_ini *ini, struct xfer_cmd *cmd, uint64_t now_ns)
 static void
 ask_overtaken(struct xfer_ini *ini, struct xfer_cmd *cmd, uint32_t idx, bool last)
 {
-	uint64_t lost = xfer_overtaken(~0ull, cmd->got, idx, last) & ~cmd->naked;
+	uint64_t lost = xfer_overtaken(ini_read_missing(ini, cmd), 0, idx, last) & ~cmd->naked;
 
 	if (lost == 0)
 		return;
 	cmd->naked |= lost;
 	cmd->send_nak = true;
 	ini_queue_tx(ini, cmd);
-}
-
-/*
- * A fragment that was lost is read again, when the volume may hold something else: what shares blocks
- * with it comes again too, and takes the place of what is here.
- */
-static enum wire_drop
-check_reading(struct xfer_ini *ini, struct xfer_cmd *cmd, uint16_t reading)
-{
-	uint32_t group = xfer_group(ini->geometry.block_size, ini->p);
-	uint64_t beyond = ~wire_frag_mask(ini_nb_frags(ini, cmd));
-
-	if (group == 1 || reading == cmd->reading)
-		return WIRE_ACCEPT;
-	if ((int16_t)(reading - cmd->reading) < 0)
-		return WIRE_DROP_STALE;
-	cmd->reading = reading;
-	cmd->got = xfer_groups(cmd->got | beyond, group, true) & ~beyond;
-	return WIRE_ACCEPT;
 }
 
 static enum wire_drop
@@ -88,18 +69,15 @@ rx_data(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *rx
 		return WIRE_DROP_OFF;
 	if (h->plen != xfer_frag_len(cmd->len, ini->p, idx))
 		return WIRE_DROP_PLEN;
-	if (mpn_unlikely((uint16_t)h->ack != cmd->reading)) {
-		d = check_reading(ini, cmd, (uint16_t)h->ack);
-		if (d != WIRE_ACCEPT)
-			return d;
-	}
+	if (mpn_unlikely((uint16_t)h->ack != cmd->reading) && ini_read_is_split(ini, cmd) &&
+		!ini_read_begin(ini, cmd, (uint16_t)h->ack))
+		return WIRE_DROP_STALE;
 	if (cmd->got >> idx & 1)
 		return WIRE_DROP_DUPLICATE;
 
-	ini->conf.place(ini->conf.ctx, cmd, h->off, rx->payload, h->plen);
-	ini->stats.rx_bytes += h->plen;
+	ini_read_place(ini, cmd, h->off, rx->payload, h->plen);
 	cmd->got |= 1ull << idx;
-	if (cmd->got == wire_frag_mask(n)) {
+	if (ini_read_missing(ini, cmd) == 0) {
 		ini_rtt_sample(ini, h->ts_echo, now_ns);
 		ini_complete(ini, cmd, 0);
 		return WIRE_ACCEPT;

@@ -247,20 +247,34 @@ start_new(struct xfer_tgt *t, struct xfer_session *s, struct xfer_io *io, const 
 	return WIRE_ACCEPT;
 }
 
+/* All fragments of the blocks that these have a part of: a block must come from one reading. */
+static uint64_t
+whole_blocks(const struct xfer_tgt *t, const struct xfer_io *io, uint64_t bits)
+{
+	uint32_t block = t->exports[io->export_index].geometry.block_size, p = io->session->p, b;
+	uint64_t out = 0, frags;
+
+	if (p % block == 0 || io->op != WIRE_READ || io->reading == 0)
+		return bits;
+	for (b = 0; b < io->len / block; b++) {
+		frags = xfer_block_frags(block, p, b);
+		if (bits & frags)
+			out |= frags;
+	}
+	return out;
+}
+
 /* Send (these fragments of) a read's data again: reads have no side effects, so it is read again. */
 static void
 resend_read(struct xfer_tgt *t, struct xfer_io *io, uint64_t bits)
 {
-	const struct wire_geometry *g = &t->exports[io->export_index].geometry;
-
 	io->want |= bits;
 	if (io->op == WIRE_IDENTIFY) {
 		tgt_io_set_state(t, io, XFER_IO_SEND);
 		tgt_io_queue_tx(t, io);
 	} else {
-		io->want = xfer_groups(io->want, xfer_group(g->block_size, io->session->p), false) &
-			   wire_frag_mask(io->nb_frags);
 		io->reading++;
+		io->want = whole_blocks(t, io, io->want);
 		tgt_io_get_buf(t, io);
 	}
 }
@@ -436,7 +450,7 @@ tgt_rx_nak(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
 		return WIRE_DROP_OFF;
 	io->ts = h->ts;
 	if (io->state == XFER_IO_SEND) {
-		io->want |= bits;
+		io->want |= whole_blocks(t, io, bits);
 	} else if (io->state == XFER_IO_DONE && io->status == WIRE_ST_OK) {
 		resend_read(t, io, bits);
 	} else {

@@ -23,6 +23,8 @@
 #define XFER_NSEC_PER_SEC 1000000000ull /**< nanoseconds */
 #define XFER_NO_DEADLINE UINT64_MAX /**< there is no timer */
 #define XFER_MAX_DEPTH 256 /**< commands in flight per session */
+/** Words of a bitmap of the blocks of a command whose fragments do not end where blocks do. */
+#define XFER_WHOLE_WORDS ((WIRE_EBD_MAX_FRAGS * WIRE_EBD_P_SMALL / 512 + 63) / 64)
 #define XFER_MAX_PORTS 8 /**< links a target serves */
 /** Low bits of a nonce, which count how often a session was opened again; the rest names the start of the
  *  client, see struct xfer_ini_conf. */
@@ -138,10 +140,11 @@ struct xfer_cmd {
 	bool aborting;
 	uint16_t slot;
 	uint16_t hi; /**< READ: fragments below this one have been seen or overtaken */
-	uint16_t reading; /**< READ: of the volume, that the fragments are of */
+	uint16_t reading; /**< READ: number of the reading that the fragments in got are of */
 	uint32_t tag;
 	uint32_t cseq;
 	uint64_t got; /**< READ: fragments placed */
+	uint64_t whole[XFER_WHOLE_WORDS]; /**< READ: blocks complete from earlier readings */
 	uint64_t want; /**< WRITE: fragments to send */
 	uint64_t sent; /**< WRITE: fragments sent at least once */
 	uint64_t naked; /**< READ: fragments asked for again since the last timeout */

@@ -79,32 +79,14 @@ xfer_frag_len(uint32_t len, uint32_t p, uint32_t idx)
 	return rest < p ? rest : p;
 }
 
-/*
- * Fragments that share a block must be of one reading of the volume, or a reader could see half of a
- * write. So many in a row begin and end with a block: 1 when each of them does.
- */
-static inline uint32_t
-xfer_group(uint32_t block_size, uint32_t p)
-{
-	int shift = __builtin_ctz(block_size) - __builtin_ctz(p);
-
-	return shift <= 0 ? 1 : shift >= 6 ? WIRE_EBD_MAX_FRAGS : 1u << shift;
-}
-
-/* The groups that have a bit in bits; those that have them all, when all is set. */
+/* The fragments that have a part of block b of the command. */
 static inline uint64_t
-xfer_groups(uint64_t bits, uint32_t group, bool all)
+xfer_block_frags(uint32_t block_size, uint32_t p, uint32_t b)
 {
-	uint64_t out = 0, mask = wire_frag_mask(group);
-	uint32_t i;
+	uint32_t first = b * block_size / p;
+	uint32_t last = ((b + 1) * block_size - 1) / p;
 
-	if (group == 1)
-		return bits;
-	for (i = 0; i < WIRE_EBD_MAX_FRAGS; i += group, mask <<= group % WIRE_EBD_MAX_FRAGS) {
-		if (all ? (bits & mask) == mask : (bits & mask) != 0)
-			out |= mask;
-	}
-	return out;
+	return wire_frag_mask(last + 1) & ~wire_frag_mask(first);
 }
 
 /* Store a finished header; count it. */
