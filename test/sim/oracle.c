@@ -123,6 +123,7 @@ oracle_reset(struct world *w)
 		o->reg[i].live.n = 0;
 		o->reg[i].old.n = 0;
 		o->reg[i].pinned = 0;
+		o->reg[i].prune_at = 6;
 		oracle_add(&o->reg[i].live, &first);
 	}
 }
@@ -202,7 +203,7 @@ write_acked(struct world *w, uint32_t id)
 				op->sector + i, other);
 			return;
 		}
-		if (r->live.n > 4)
+		if (r->live.n >= r->prune_at)
 			oracle_prune(o, r);
 	}
 	if (before_cut)

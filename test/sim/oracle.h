@@ -102,6 +102,7 @@ struct sim_values {
 struct sim_register {
 	struct sim_values live; /**< a read may return these, or must not and would be caught */
 	struct sim_values old; /**< overwritten, but a power cut may bring them back */
+	uint32_t prune_at; /**< forget some when there are so many live ones */
 	uint32_t pinned; /**< the era whose survivor is known */
 };
 

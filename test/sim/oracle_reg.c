@@ -100,40 +100,39 @@ oldest_flying(const struct sim_oracle *o)
 	return o->stamp + 1;
 }
 
-/* Is v certainly overwritten for everybody who may still read? */
-static bool
-is_overwritten(const struct sim_oracle *o, const struct sim_register *r, const struct sim_value *v,
-	uint64_t oldest)
-{
-	const struct sim_value *x;
-	uint32_t i;
-
-	for (i = 0; i < r->live.n; i++) {
-		x = &r->live.v[i];
-		if (x != v && x->first_end < oldest && oracle_precedes(o, v, x) &&
-			!oracle_precedes(o, x, v))
-			return true;
-	}
-	return false;
-}
-
+/*
+ * Forget values that are certainly overwritten for everybody who may still read: another one was there
+ * before the oldest read began, and was seen or submitted after this one had taken effect.
+ */
 void
 oracle_prune(struct sim_oracle *o, struct sim_register *r)
 {
-	uint64_t oldest = oldest_flying(o);
-	struct sim_value v;
-	uint32_t i;
+	uint64_t oldest = oldest_flying(o), first = 0, second = 0;
+	const struct sim_value *v;
+	uint32_t i, top = 0;
 
-	for (i = r->live.n; i-- > 0;) {
-		v = r->live.v[i];
-		if (o->op[v.op].state != OP_ACKED && o->op[v.op].state != OP_ENDED)
+	for (i = 0; i < r->live.n; i++) {
+		v = &r->live.v[i];
+		if (v->first_end >= oldest)
 			continue;
-		if (!is_overwritten(o, r, &r->live.v[i], oldest))
+		if (v->last_start > first) {
+			second = first;
+			first = v->last_start;
+			top = v->op;
+		} else if (v->last_start > second) {
+			second = v->last_start;
+		}
+	}
+	for (i = r->live.n; i-- > 0;) {
+		v = &r->live.v[i];
+		if ((o->op[v->op].state != OP_ACKED && o->op[v->op].state != OP_ENDED) ||
+			(v->op == top ? second : first) <= bound(o, v))
 			continue;
 		if (o->tracks_power)
-			oracle_add(&r->old, &v);
+			oracle_add(&r->old, v);
 		oracle_remove(&r->live, &r->live.v[i]);
 	}
+	r->prune_at = 2 * r->live.n + 6;
 }
 
 /* ---- Reads ---- */
