@@ -81,7 +81,7 @@ static const struct mpn_opt opts[] = {
 		tool_set_volume},
 	TOOL_OPTS_PROCESS,
 	{"idle", 0, "POLICY", "auto, spin, yield or sleep",
-		"while nothing arrives; default: auto (sleep when cores are few, else spin)",
+		"while nothing arrives; default: auto (sleep on two cores or one, else spin)",
 		tool_set_idle},
 	{"max-sessions", 0, "N", "a number from 1 to 1024", "default: 64", set_max_sessions},
 	{"lease", 0, "TIME", "a time from 1s to 24h (86400s)",
@@ -237,7 +237,7 @@ serve(const struct serve_conf *conf)
 	sc.lease_ms = (uint32_t)(conf->lease_ns / 1000000);
 	sc.first_link = conf->links[0];
 	if (sc.idle == EBD_IDLE_AUTO)
-		sc.idle = tool_nb_cores() <= 2 ? EBD_IDLE_SLEEP : EBD_IDLE_SPIN;
+		sc.idle = tool_nb_cores() <= TOOL_FEW_CORES ? EBD_IDLE_SLEEP : EBD_IDLE_SPIN;
 	s = serving_start(&conf->tool, &sc, conf->links, conf->nb_links, &status);
 	if (s == NULL)
 		return status;

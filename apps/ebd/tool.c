@@ -249,6 +249,9 @@ tool_open(struct tool *t, const struct tool_conf *conf)
 	};
 	int status = TOOL_GO_ON;
 
+	/* The server is likely to run here as well, and so do others. */
+	if (conf->idle == EBD_IDLE_AUTO && tool_nb_cores() <= TOOL_FEW_CORES)
+		cc.idle = EBD_IDLE_YIELD;
 	memset(t, 0, sizeof(*t));
 	t->conf = conf;
 	tool_take_log(conf);
@@ -265,7 +268,8 @@ tool_open(struct tool *t, const struct tool_conf *conf)
 	t->client = ebd_client_create(&cc);
 	if (t->client != NULL)
 		return TOOL_GO_ON;
-	status = tool_report(conf, errno, "--link", conf->link);
+	status = tool_interrupted() ? TOOL_INTERRUPTED
+				    : tool_report(conf, errno, "--link", conf->link);
 	tool_close(t);
 	return status;
 }

@@ -111,7 +111,7 @@ static const struct mpn_opt opts[] = {
 	{"link", 'l', "LINK", "at most 8 links such as vhost:ebd0.sock, or help",
 		"make a NIC on this link; may be repeated; --link help lists the kinds", add_link},
 	{"idle", 0, "POLICY", "spin, yield or sleep",
-		"while nothing arrives; default: sleep when cores are few, else spin", set_idle},
+		"while nothing arrives; default: sleep on two cores or one, else spin", set_idle},
 	{"help", 'h', NULL, NULL, "print this", set_help},
 };
 
