@@ -22,7 +22,6 @@
 struct st_span {
 	uint8_t *base;
 	struct st_stage *stage; /* NULL: the volume's own memory */
-	struct rte_mbuf_ext_shared_info *ref; /* of that memory, when it is an arena's */
 	struct st_span *next; /* of the free ones */
 };
 
@@ -37,7 +36,6 @@ struct st_target {
 	struct st_stage_pool *large;
 	struct st_span *spans;
 	struct st_span *free_spans;
-	struct st_arena_view arenas;
 	uint64_t staging_max;
 	uint64_t memory;
 	uint64_t copied_before; /* on NICs that are gone */
@@ -45,8 +43,8 @@ struct st_target {
 };
 
 /*
- * For volume memory that is not an arena, on links whose driver reads it by CPU: it stays until
- * after the last NIC has gone, so nobody needs to know how many frames refer to it.
+ * For a volume's own memory on links whose driver reads it by CPU: any memory will do, and it stays
+ * until after the last NIC has gone, so nobody needs to know how many frames refer to it.
  */
 static void
 ignore_last_frame(MPN_UNUSED void *addr, MPN_UNUSED void *opaque)
@@ -76,17 +74,14 @@ get_buf(void *ctx, struct xfer_io *io)
 {
 	struct st_target *t = ctx;
 	struct st_span *span = t->free_spans;
-	struct st_arena *arena;
 	void *mem;
 
 	if (span == NULL)
 		return -ENOBUFS;
 	mem = t->conf.map != NULL ? t->conf.map(t->conf.user, io) : NULL;
 	if (mem != NULL) {
-		arena = st_arena_find(&t->arenas, mem, io->len);
 		span->base = mem;
 		span->stage = NULL;
-		span->ref = arena != NULL ? &arena->shinfo : NULL;
 	} else {
 		span->stage = get_stage(t, io->len);
 		if (span->stage == NULL)
@@ -255,7 +250,6 @@ st_target_destroy(struct st_target *t)
 	}
 	st_stage_pool_retire(t->small);
 	st_stage_pool_retire(t->large);
-	st_arena_view_fini(&t->arenas);
 	rte_free(t->spans);
 	rte_free(t->xfer);
 	rte_free(t);
@@ -317,18 +311,28 @@ st_target_rx(struct st_nic *n, const struct xfer_rx *rx, uint64_t now_ns)
 	xfer_tgt_rx(t->xfer, n->target_port, rx, now_ns);
 }
 
+/* What counts the frames that refer to the data; NULL: none may. */
+static inline struct rte_mbuf_ext_shared_info *
+find_ref(struct st_nic *n, const struct st_span *span, const struct xfer_tx *tx)
+{
+	struct st_arena *arena;
+
+	if (tx->retx)
+		return NULL;
+	if (span->stage != NULL)
+		return st_stage_lend(span->stage);
+	if (n->any_memory)
+		return &uncounted;
+	arena = st_arena_find(&n->arenas, span->base + tx->data_off, tx->data_len);
+	return arena != NULL ? &arena->shinfo : NULL;
+}
+
 static inline void
 send_data(struct st_nic *n, struct xfer_tx *tx)
 {
 	struct st_span *span = tx->io->buf;
-	struct st_piece piece = {span->base + tx->data_off, tx->data_len, span->ref};
+	struct st_piece piece = {span->base + tx->data_off, tx->data_len, find_ref(n, span, tx)};
 
-	if (tx->retx)
-		piece.ref = NULL;
-	else if (span->stage != NULL)
-		piece.ref = st_stage_lend(span->stage);
-	else if (piece.ref == NULL && n->any_memory)
-		piece.ref = &uncounted;
 	st_frame_payload(n, tx, &piece);
 }
 
