@@ -109,6 +109,53 @@ test_each_way_moves_each_byte_where_it_should(void **state)
 	}
 }
 
+/* Links whose drivers want segments, or EAL memory, or physical addresses. */
+static void
+test_links_that_can_do_less(void **state)
+{
+	static const struct {
+		bool multi_segs, any_memory, iova_is_va, foreign;
+		bool copied;
+	} links[] = {
+		{true, true, true, false, false},
+		{true, false, true, false, false},
+		{true, false, true, true, true},
+		{true, false, false, false, false},
+		{false, true, true, false, true},
+		{false, true, true, true, true},
+	};
+	unsigned i;
+
+	for (i = 0; i < MPN_ARRAY_SIZE(links); i++) {
+		struct bed *b =
+			bed_create(&(struct bed_conf){.mapped = true, .foreign = links[i].foreign});
+		uint8_t *mem = st_arena_alloc(b->nics[0], 64 * KIB, 0);
+		struct counts before, after;
+		unsigned side;
+
+		for (side = 0; side < 2; side++) {
+			b->st[side]->multi_segs = links[i].multi_segs;
+			b->st[side]->any_memory = links[i].any_memory;
+			b->st[side]->iova_is_va = links[i].iova_is_va;
+		}
+		before = count(b);
+		assert_int_equal(bed_rw(b, WIRE_READ, mem, 64 * KIB, 4096, 0), 0);
+		assert_memory_equal(mem, b->disk + 4096, 64 * KIB);
+		after = count(b);
+		assert_moved(before.server, after.server, links[i].copied ? ST_COPY_tx_foreign : -1,
+			links[i].copied ? 64 * KIB : 0);
+		before = after;
+		bed_fill(mem, 64 * KIB, 3);
+		assert_int_equal(bed_rw(b, WIRE_WRITE, mem, 64 * KIB, 8192, 0), 0);
+		bed_assert_filled(b->disk + 8192, 64 * KIB, 3);
+		after = count(b);
+		assert_moved(before.client, after.client,
+			links[i].multi_segs ? -1 : ST_COPY_tx_foreign, 64 * KIB);
+		st_arena_free(mem);
+		bed_destroy(b);
+	}
+}
+
 /* On the receiving side what came in by the wire is what was placed, lent and copied. */
 static void
 test_received_bytes_add_up(void **state)
@@ -405,6 +452,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_way_moves_each_byte_where_it_should),
+		cmocka_unit_test(test_links_that_can_do_less),
 		cmocka_unit_test(test_received_bytes_add_up),
 		cmocka_unit_test(test_small_tails_are_copied),
 		cmocka_unit_test(test_scattered_payload_is_copied),
