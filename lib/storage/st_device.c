@@ -178,6 +178,7 @@ dev_st_open(struct mpn_nic *nic, const struct dev_st_conf *conf)
 		return mpn_err_null(-rc);
 	}
 	n->devices[index] = dev;
+	n->wake_ns[index] = 0;
 	n->nb_devices = (uint16_t)MPN_MAX(n->nb_devices, index + 1);
 	return dev;
 }
@@ -190,6 +191,7 @@ dev_st_shutdown(struct net_st_device *dev)
 	if (dev->closing)
 		return;
 	dev->closing = true;
+	st_device_wake(dev);
 	st_requests_fail(dev, -ECANCELED);
 	xfer_ini_close(dev->ini, mpn_now_ns());
 }
@@ -303,6 +305,7 @@ dev_st_register_completion_callback(
 void
 st_device_rx(struct net_st_device *dev, const struct xfer_rx *rx, uint64_t now_ns)
 {
+	st_device_wake(dev);
 	xfer_ini_rx(dev->ini, rx, now_ns);
 }
 
@@ -329,6 +332,10 @@ st_device_poll(struct net_st_device *dev, uint64_t now_ns)
 		sent++;
 	if (mpn_unlikely(dev->was_full && dev->nb_queued < dev->max_queued))
 		tell_space(dev);
+	/* Nothing to do before the next timer, unless a request or a frame comes: many sessions may idle. */
+	if (sent == 0 && dev->nb_queued == 0 && dev->nic->frames.room > 0 &&
+		xfer_ini_get_state(dev->ini) == XFER_INI_LIVE)
+		dev->nic->wake_ns[dev->index] = xfer_ini_deadline(dev->ini);
 	return sent;
 }
 

@@ -47,6 +47,14 @@ struct net_st_device {
 	uint32_t nb_cmds;
 };
 
+/* Something happened to the device: the next round looks at it. */
+static inline void
+st_device_wake(struct net_st_device *dev)
+{
+	if (dev->nic != NULL)
+		dev->nic->wake_ns[dev->index] = 0;
+}
+
 /* ---- st_request.c ---- */
 
 int st_request_check(const struct net_st_device *dev, const struct st_request *req);

@@ -84,6 +84,7 @@ struct st_nic {
 	uint32_t p_max;
 	struct mpn_nic_info info;
 	struct net_st_device *devices[ST_MAX_DEVICES];
+	uint64_t wake_ns[ST_MAX_DEVICES]; /* an idle device need not be looked at before */
 };
 
 /* The storage personality of a NIC when it is loaded, else NULL. */

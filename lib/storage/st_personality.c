@@ -309,7 +309,7 @@ poll_devices(struct st_nic *n, uint64_t now_ns)
 		return 0;
 	for (i = 0; i < n->nb_devices; i++) {
 		at = first + i < n->nb_devices ? first + i : first + i - n->nb_devices;
-		if (n->devices[at] != NULL)
+		if (n->devices[at] != NULL && n->wake_ns[at] <= now_ns)
 			work += st_device_poll(n->devices[at], now_ns);
 	}
 	/* A full flow must not always be full for the same one. */

@@ -193,6 +193,7 @@ st_request_queue(struct net_st_device *dev, struct st_request *req)
 {
 	uint32_t i;
 
+	st_device_wake(dev);
 	for (i = 0; i < req->nb_bufs; i++) {
 		req->bufs[i].pending = 1;
 		req->bufs[i].status = 0;
