@@ -130,7 +130,7 @@ main(int argc, char **argv)
 	struct ebd_client_conf cc = {.link = "ring:idle", .background = poll_server};
 	struct load *l = calloc(1, sizeof(*l));
 	struct ebd_client *c = NULL;
-	double ratio;
+	double ratio = 0;
 	int rc = 1;
 
 	if (l == NULL)
