@@ -60,6 +60,8 @@ overlaps_write(struct xfer_ini *ini, const struct xfer_cmd *cmd)
 	if (!is_big(cmd) && ini->big_writes == 0 && ini->filter[filter_index(cmd->addr)] == 0 &&
 		ini->filter[filter_index(cmd->addr + cmd->len - 1)] == 0)
 		return false;
+	if (XFER_MUTATE(no_order))
+		return false;
 	mpn_list_for_each(n, &ini->writes) {
 		w = mpn_list_entry(n, struct xfer_cmd, wrnode);
 		if (cmd->addr < w->addr + w->len && w->addr < cmd->addr + cmd->len)

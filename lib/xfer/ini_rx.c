@@ -18,6 +18,10 @@ find_cmd(const struct xfer_ini *ini, const struct wire_ebd *h, struct xfer_cmd *
 	if (wire_tag_slot(h->tag) < ini->conf.slot_base || slot >= ini->conf.depth)
 		return WIRE_DROP_SLOT;
 	s = &ini->slots[slot];
+	if (XFER_MUTATE(any_tag) && s->cmd != NULL) {
+		*out = s->cmd;
+		return WIRE_ACCEPT;
+	}
 	if ((uint16_t)h->tag != s->generation)
 		return WIRE_DROP_GENERATION;
 	if (s->cmd == NULL)
@@ -69,10 +73,10 @@ rx_data(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *rx
 		return WIRE_DROP_OFF;
 	if (h->plen != xfer_frag_len(cmd->len, ini->p, idx))
 		return WIRE_DROP_PLEN;
-	if (mpn_unlikely((uint16_t)h->ack != cmd->reading) && ini_read_is_split(ini, cmd) &&
-		!ini_read_begin(ini, cmd, (uint16_t)h->ack))
+	if (mpn_unlikely((uint16_t)h->ack != cmd->reading) && !XFER_MUTATE(mixed_reads) &&
+		ini_read_is_split(ini, cmd) && !ini_read_begin(ini, cmd, (uint16_t)h->ack))
 		return WIRE_DROP_STALE;
-	if (cmd->got >> idx & 1)
+	if (cmd->got >> idx & 1 && !XFER_MUTATE(twice_placed))
 		return WIRE_DROP_DUPLICATE;
 
 	ini_read_place(ini, cmd, h->off, rx->payload, h->plen);

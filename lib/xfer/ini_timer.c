@@ -92,6 +92,8 @@ poke_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd, uint64_t now_ns)
 	}
 	if (cmd->tries < UINT8_MAX)
 		cmd->tries++;
+	if (XFER_MUTATE(no_retry))
+		return;
 	ini_count_unanswered(ini, now_ns);
 	if (cmd_moves_data_in(cmd) && (cmd->got != 0 || cmd->reading != 0) && !cmd->aborting) {
 		cmd->naked = ini_read_missing(ini, cmd);

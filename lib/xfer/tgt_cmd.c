@@ -18,7 +18,7 @@ find_slot(struct xfer_session *s, const struct wire_ebd *h, struct xfer_io **io,
 {
 	uint32_t slot = (uint32_t)wire_tag_slot(h->tag) - s->slot_base;
 
-	if (!wire_seq_after(h->cseq, s->acked))
+	if (!wire_seq_after(h->cseq, s->acked) && !XFER_MUTATE(no_stale))
 		return WIRE_DROP_STALE;
 	if (wire_seq_after(h->cseq, s->limit))
 		return WIRE_DROP_CREDIT;
@@ -26,6 +26,11 @@ find_slot(struct xfer_session *s, const struct wire_ebd *h, struct xfer_io **io,
 		return WIRE_DROP_SLOT;
 	*io = &s->window[slot];
 	*order = h->cseq == (*io)->cseq ? 0 : wire_seq_after(h->cseq, (*io)->cseq) ? 1 : -1;
+	if (XFER_MUTATE(no_filter) && *order == 0 && (*io)->state == XFER_IO_DONE &&
+		h->op == (*io)->op)
+		*order = 1;
+	if (XFER_MUTATE(no_stale) && *order < 0 && (*io)->state == XFER_IO_DONE)
+		*order = 1;
 	return *order < 0 ? WIRE_DROP_STALE : WIRE_ACCEPT;
 }
 
@@ -55,7 +60,8 @@ tgt_io_cancel(struct xfer_tgt *t, struct xfer_io *io)
 {
 	mpn_list_del(&io->wnode);
 	tgt_grant_end(t, io);
-	tgt_io_put_buf(t, io);
+	if (!XFER_MUTATE(lost_buf))
+		tgt_io_put_buf(t, io);
 	count_answer(io);
 	release(t, io);
 }
@@ -163,6 +169,8 @@ fill_io(struct xfer_session *s, struct xfer_io *io, const struct wire_ebd *h)
 	io->addr = h->addr;
 	io->len = h->off;
 	io->flags = h->flags & (WIRE_F_FUA | WIRE_F_NOHOLE | WIRE_F_FAST);
+	if (XFER_MUTATE(no_fua))
+		io->flags &= (uint16_t)~WIRE_F_FUA;
 	io->op = h->op;
 	io->export_index = s->export_index;
 	io->buf = NULL;
@@ -227,7 +235,7 @@ start_new(struct xfer_tgt *t, struct xfer_session *s, struct xfer_io *io, const 
 		return WIRE_ACCEPT;
 	}
 	status = check_cmd(t, s, io);
-	if (status != WIRE_ST_OK) {
+	if (status != WIRE_ST_OK || (XFER_MUTATE(early_flush) && h->op == WIRE_FLUSH)) {
 		tgt_io_answer(t, io, status, 0);
 	} else if (tgt_io_needs_buf(io)) {
 		io->nb_frags = (uint16_t)wire_nb_frags(io->len, s->p);
@@ -284,6 +292,8 @@ abort_io(struct xfer_tgt *t, struct xfer_io *io)
 {
 	if (io->state == XFER_IO_EXEC) {
 		io->detail = WIRE_ABORT_EXECUTING;
+		if (XFER_MUTATE(abort_lies))
+			io->status = WIRE_ST_ABORTED;
 		io->send_rsp = true;
 		tgt_io_queue_tx(t, io);
 	} else if (io->state == XFER_IO_DONE) {

@@ -42,7 +42,7 @@ tgt_credit_update(struct xfer_tgt *t, struct xfer_session *s)
 		s->credit += more;
 		t->promised += more;
 	}
-	limit = s->isn + s->answered + s->credit;
+	limit = s->isn + s->answered + s->credit + XFER_MUTATE(window);
 	if (wire_seq_after(limit, s->limit))
 		s->limit = limit;
 }

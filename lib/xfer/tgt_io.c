@@ -53,6 +53,10 @@ tgt_io_exec(struct xfer_tgt *t, struct xfer_io *io)
 {
 	tgt_io_set_state(t, io, XFER_IO_EXEC);
 	io->session->nb_exec++;
+	if (XFER_MUTATE(early_rsp) && io->op == WIRE_WRITE) {
+		io->send_rsp = true;
+		tgt_io_queue_tx(t, io);
+	}
 	t->conf.io_start(t->conf.ctx, io);
 }
 

@@ -135,6 +135,9 @@ build_rsp(const struct xfer_io *io, struct wire_ebd *h)
 {
 	uint16_t status = io->state == XFER_IO_DONE ? io->status : WIRE_ST_RUNNING;
 
+	if (XFER_MUTATE(early_rsp) || (XFER_MUTATE(abort_lies) && io->status != WIRE_ST_OK))
+		status = io->status;
+
 	h->off = io->len;
 	h->ack = (uint32_t)status << 16 | io->detail;
 }
