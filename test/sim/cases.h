@@ -35,6 +35,6 @@ SIM_CASE_LIST(X)
 bool case_exists(const char *name);
 void cases_list(void);
 /** Run one case, or all when name is NULL. @return exit status */
-int cases_run(struct world *w, const char *name, bool mutant);
+int cases_run(struct world *w, const char *name);
 
 #endif

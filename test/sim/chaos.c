@@ -46,7 +46,7 @@ kill_target(struct world *w, enum sim_fault kind)
 static void
 kill_client(struct world *w, uint8_t client)
 {
-	uint64_t down = draw_ns(w, SIM_F_ini_kill, MSEC / 10, 1000 * MSEC);
+	uint64_t down = draw_ns(w, SIM_F_ini_kill, MSEC / 100, 1000 * MSEC);
 	unsigned i;
 
 	if (!w->faults.active)

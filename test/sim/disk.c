@@ -191,7 +191,7 @@ latency_of(struct world *w)
 	uint64_t ns = w->conf.disk_ns / 2 + rng_exp(&w->disk.rng, w->conf.disk_ns / 2 + 1);
 
 	if (sim_fault_strikes(&w->faults, SIM_F_slow))
-		ns += rng_log(&w->faults.rng[SIM_F_slow], 1000 * 1000, 500 * 1000 * 1000);
+		ns += rng_log(&w->faults.rng[SIM_F_slow], 1000 * 1000, 2 * XFER_NSEC_PER_SEC);
 	return ns;
 }
 

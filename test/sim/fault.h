@@ -39,7 +39,7 @@
 	X(ini_kill, 250, 2500, "an initiator is killed and starts again") \
 	X(hang, 200, 2000, "a node does nothing for a while") \
 	X(eio, 500, 50000, "a disk request fails") \
-	X(slow, 500, 20000, "a disk request takes 1 to 500 ms") \
+	X(slow, 1000, 50000, "a disk request takes 1 ms to 2 s") \
 	X(abort, 2000, 50000, "a command is aborted") \
 	X(close, 100, 2000, "a session is closed and opened again") \
 	X(timeout, RNG_PPM, RNG_PPM, "commands fail when the peer is gone for long") \

@@ -26,7 +26,6 @@ struct options {
 	bool trace;
 	bool twice;
 	bool shrink;
-	bool mutant; /**< this is a mutant: it must be caught */
 	bool quiet;
 	uint64_t events; /**< to show after a failure */
 };
@@ -116,7 +115,6 @@ FLAG(cases)
 FLAG(trace)
 FLAG(twice)
 FLAG(shrink)
-FLAG(mutant)
 FLAG(quiet)
 
 static const struct mpn_opt opts[] = {
@@ -134,7 +132,6 @@ static const struct mpn_opt opts[] = {
 	{"events", 'e', "N", "0 to 20000", "events shown after a failure (default 60)", set_events},
 	{"cases", 0, NULL, NULL, "run the named cases", set_cases},
 	{"case", 'c', "NAME", "the name of a case", "run one of them", set_case},
-	{"mutant", 0, NULL, NULL, "succeed when a seed fails: the engine is a mutant", set_mutant},
 	{"quiet", 'q', NULL, NULL, "no summary", set_quiet},
 	{"help", 'h', NULL, NULL, "show this", NULL},
 };
@@ -260,13 +257,7 @@ run_seed(struct world *w, const struct options *o, uint64_t seed, struct totals 
 	recipe_run(w, &r, &first);
 	add_result(t, &first);
 	if (first.failed) {
-		if (o->mutant)
-			printf("caught by %s (%s) in seed %" PRIu64 ": %s\n",
-				sim_criterion_ids[first.failure.criterion],
-				sim_criterion_names[first.failure.criterion], seed,
-				first.failure.text);
-		else
-			report_failure(w, o, &r, &first.failure);
+		report_failure(w, o, &r, &first.failure);
 		return false;
 	}
 	if (!o->twice)
@@ -288,17 +279,10 @@ run_seeds(struct world *w, const struct options *o)
 
 	if (o->trace)
 		keep_events(w, true);
-	for (seed = o->first; seed <= o->last; seed++) {
+	for (seed = o->first; seed <= o->last; seed++)
 		failed += !run_seed(w, o, seed, &t);
-		if (failed > 0 && o->mutant)
-			return 0;
-	}
 	if (!o->quiet)
 		print_totals(&t, (double)(clock() - start) / CLOCKS_PER_SEC);
-	if (o->mutant) {
-		printf("NOT CAUGHT in %" PRIu64 " seeds\n", t.seeds);
-		return 1;
-	}
 	if (failed > 0)
 		printf("%" PRIu64 " of %" PRIu64 " seeds FAILED\n", failed, t.seeds);
 	return failed > 0;
@@ -330,7 +314,7 @@ main(int argc, char **argv)
 	if (o.cases) {
 		if (o.trace)
 			keep_events(w, true);
-		ret = cases_run(w, o.only, o.mutant);
+		ret = cases_run(w, o.only);
 	} else {
 		ret = run_seeds(w, &o);
 	}

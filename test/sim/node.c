@@ -89,6 +89,8 @@ engine_rx(struct world *w, const struct sim_frame *f)
 	else
 		xfer_ini_rx(ini_of(w, node)->eng, &rx, node_now(w, node));
 	w->node[node].in_rx = false;
+	if (node == SIM_TGT && f->len > 14 && (f->data[14] & 0xf) == WIRE_CMD)
+		tgt_check_credits(w);
 }
 
 /* ---- Time ---- */

@@ -16,6 +16,7 @@
 #define SIM_MAX_INI (SIM_NODES - 1)
 #define SIM_SLOTS 100 /**< each initiator has its own range of slots */
 #define SIM_MAX_CMDS 64 /**< commands submitted at a time, per initiator */
+#define SIM_MAX_SESSIONS 16 /**< of the target */
 #define SIM_MAX_BUFS 128 /**< of the target's pool */
 #define SIM_GUARD 64 /**< bytes around each buffer */
 #define SIM_GUARD_BYTE 0xfd
@@ -92,6 +93,8 @@ struct sim_tgt {
 	struct sim_buf buf[SIM_MAX_BUFS];
 	struct sim_buf *free;
 	uint32_t nb_bufs_out;
+	uint32_t credits[SIM_MAX_SESSIONS]; /**< the most each session ever had */
+	uint32_t sids[SIM_MAX_SESSIONS];
 	uint64_t nobuf_until; /**< the pool gives nothing until then */
 };
 
@@ -129,6 +132,8 @@ void tgt_boot(struct world *w);
 void tgt_died(struct world *w);
 void tgt_reset(struct world *w);
 void tgt_free(struct sim_tgt *t);
+/** No session has more commands running than it ever had credits. */
+void tgt_check_credits(struct world *w);
 bool tgt_tx(struct world *w, struct sim_frame *f);
 uint8_t *tgt_buf_data(const struct xfer_io *io);
 

@@ -100,7 +100,11 @@ oracle_exec(struct world *w, const struct xfer_io *io, uint64_t *stamp)
 void
 oracle_took_effect(struct world *w, uint32_t id)
 {
-	w->oracle.op[id].effect = ++w->oracle.stamp;
+	struct sim_op *op = &w->oracle.op[id];
+
+	op->effect = ++w->oracle.stamp;
+	if (op->state != OP_FLYING && op->state != OP_LOOSE)
+		sim_fail(w, CR_resurrection, "#%u takes effect after its end", id);
 }
 
 void

@@ -164,6 +164,27 @@ tgt_tx(struct world *w, struct sim_frame *f)
 	return true;
 }
 
+void
+tgt_check_credits(struct world *w)
+{
+	struct sim_tgt *t = &w->tgt;
+	struct xfer_session_info info;
+	unsigned n, i;
+
+	for (n = 0; xfer_tgt_session_info(t->eng, n, node_now(w, SIM_TGT), &info) == 0; n++) {
+		/* Sessions come and go: each has a place by its number, if need be that of another. */
+		i = info.sid % SIM_MAX_SESSIONS;
+		if (t->sids[i] != info.sid)
+			t->credits[i] = 0;
+		t->sids[i] = info.sid;
+		t->credits[i] = MPN_MAX(t->credits[i], info.credits);
+		if (info.outstanding > t->credits[i] || info.credits > info.depth)
+			sim_fail(w, CR_resources,
+				"session %08x has %u commands running with %u credits, depth %u",
+				info.sid, info.outstanding, t->credits[i], info.depth);
+	}
+}
+
 /* ---- Life ---- */
 
 static void
@@ -209,7 +230,7 @@ tgt_boot(struct world *w)
 	xfer_tgt_conf_default(&c);
 	memset(c.uuid, 0x77, sizeof(c.uuid));
 	c.epoch = ++t->epoch;
-	c.max_sessions = 16;
+	c.max_sessions = SIM_MAX_SESSIONS;
 	c.max_exports = 2;
 	c.max_depth = w->conf.depth;
 	c.credits = w->conf.credits;
@@ -225,6 +246,7 @@ tgt_boot(struct world *w)
 	c.ctx = t;
 	t->secret = rng_next(&t->rng);
 	t->nobuf_until = 0;
+	memset(t->sids, 0, sizeof(t->sids));
 	reset_bufs(t);
 	t->eng = xfer_tgt_init(mem_get(&t->mem, xfer_tgt_size(&c)), &c);
 	if (t->eng == NULL)
