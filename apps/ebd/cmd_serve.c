@@ -141,8 +141,9 @@ dump_counters(const struct ebd_server *s)
 	mpn_out_u64(&o, "copied_bytes", st.copied_bytes);
 	mpn_out_u64(&o, "buffers", st.buffers);
 	mpn_out_u64(&o, "buffers_max", st.buffers_max);
-	ebd_server_print_sessions(s, &o);
-	ebd_server_print_volumes(s, &o);
+	mpn_out_u64(&o, "memory", st.memory);
+	ebd_server_print_sessions(s, NULL, &o);
+	ebd_server_print_volumes(s, NULL, &o);
 	(void)mpn_out_end(&o);
 }
 

@@ -86,32 +86,58 @@ list_nics(char *buf, size_t size)
 		used += (size_t)snprintf(buf + used, size - used, "%s%s", i > 0 ? ", " : "", name);
 }
 
-int
-app_for_each_nic(struct shell *sh, const char *word,
-	int (*fn)(struct shell *sh, struct mpn_nic *nic, void *arg), void *arg)
+static int
+refuse_nic(struct shell *sh, const char *word)
 {
 	char names[SHELL_EXPECT_LEN - 32];
-	struct mpn_nic *nic;
-	unsigned i;
-	int rc = 0;
 
-	if (strcmp(word, "all") == 0) {
-		for (i = 0; rc == 0 && (nic = mpn_nic_get(i)) != NULL; i++)
-			rc = fn(sh, nic, arg);
-		return rc;
-	}
-	nic = app_find_nic(word);
-	if (nic != NULL)
-		return fn(sh, nic, arg);
 	list_nics(names, sizeof(names));
 	return shell_refuse(sh, word, "no such NIC: expected %s",
 		names[0] != '\0' ? names : "one, but there are none: see --link and --vdev");
 }
 
+int
+app_for_each_nic(struct shell *sh, const char *word,
+	int (*fn)(struct shell *sh, struct mpn_nic *nic, void *arg), void *arg)
+{
+	struct mpn_nic *nic;
+	unsigned i;
+	int rc = 0;
+
+	if (strcmp(word, "all") != 0) {
+		nic = app_find_nic(word);
+		return nic != NULL ? fn(sh, nic, arg) : refuse_nic(sh, word);
+	}
+	for (i = 0; rc == 0 && (nic = mpn_nic_get(i)) != NULL; i++)
+		rc = fn(sh, nic, arg);
+	return rc;
+}
+
+/* ---- Volumes ---- */
+
+int
+app_find_volume(struct shell *sh, const char *word, const char **volume)
+{
+	struct app *app = app_of(sh);
+	struct ebd_export_info info;
+	unsigned n;
+
+	*volume = NULL;
+	if (strcmp(word, "all") == 0)
+		return 0;
+	for (n = 0; app->server != NULL && ebd_export_get(app->server, n, &info) == 0; n++) {
+		if (strcmp(info.name, word) == 0) {
+			*volume = word;
+			return 0;
+		}
+	}
+	return shell_refuse(sh, word, "no such volume: see show volume all, volume add");
+}
+
 /* ---- Completion ---- */
 
 static bool
-nic_value(unsigned n, char *buf, size_t size)
+nic_value(const struct app *app, unsigned n, char *buf, size_t size)
 {
 	struct mpn_nic *nic = mpn_nic_get(n);
 	struct mpn_nic_info info;
@@ -123,7 +149,7 @@ nic_value(unsigned n, char *buf, size_t size)
 }
 
 static bool
-personality_value(unsigned n, char *buf, size_t size)
+personality_value(const struct app *app, unsigned n, char *buf, size_t size)
 {
 	struct mpn_personality_info info;
 	struct mpn_personality *p;
@@ -142,7 +168,16 @@ personality_value(unsigned n, char *buf, size_t size)
 }
 
 static bool
-kind_value(unsigned n, char *buf, size_t size)
+volume_value(const struct app *app, unsigned n, char *buf, size_t size)
+{
+	struct ebd_export_info info;
+
+	return app->server != NULL && ebd_export_get(app->server, n, &info) == 0 &&
+	       mpn_copy_str(buf, size, info.name) == 0;
+}
+
+static bool
+kind_value(const struct app *app, unsigned n, char *buf, size_t size)
 {
 	const struct mpn_personality_ops *ops = mpn_personality_kind(n);
 
@@ -154,17 +189,18 @@ app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
 {
 	static const struct {
 		const char *type;
-		bool (*value)(unsigned n, char *buf, size_t size);
+		bool (*value)(const struct app *app, unsigned n, char *buf, size_t size);
 	} values[] = {
 		{"NIC", nic_value},
 		{"PERSONALITY", personality_value},
 		{"KIND", kind_value},
+		{"VOLUME", volume_value},
 	};
 	unsigned i;
 
 	for (i = 0; i < MPN_ARRAY_SIZE(values); i++) {
 		if (strcmp(values[i].type, type) == 0)
-			return values[i].value(n, buf, size);
+			return values[i].value(ctx, n, buf, size);
 	}
 	return false;
 }
@@ -172,15 +208,26 @@ app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
 /* ---- Showing ---- */
 
 void
-app_show_begin(struct app_show *s, struct shell *sh, const struct shell_args *args)
+app_show_begin(struct mpn_out *o, struct shell *sh, const struct shell_args *args)
 {
 	bool json = args->n > 0 && strcmp(args->word[args->n - 1], "json") == 0;
 
-	mpn_out_begin(&s->out, sh->out, json);
+	mpn_out_begin(o, sh->out, json);
 }
 
 int
-app_show_end(struct app_show *s)
+app_show_nics(struct shell *sh, const struct shell_args *args, const char *key,
+	int (*print)(struct shell *sh, struct mpn_nic *nic, void *out))
 {
-	return mpn_out_end(&s->out);
+	const char *word = args->word[0];
+	struct mpn_out o;
+
+	/* Nothing half printed: an error comes before the first line. */
+	if (strcmp(word, "all") != 0 && app_find_nic(word) == NULL)
+		return refuse_nic(sh, word);
+	app_show_begin(&o, sh, args);
+	mpn_out_array(&o, key);
+	(void)app_for_each_nic(sh, word, print, &o);
+	mpn_out_close(&o);
+	return mpn_out_end(&o);
 }

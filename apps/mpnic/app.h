@@ -48,18 +48,23 @@ struct mpn_nic *app_find_nic(const char *name);
 int app_for_each_nic(struct shell *sh, const char *word,
 	int (*fn)(struct shell *sh, struct mpn_nic *nic, void *arg), void *arg);
 
+/**
+ * The volume a word names: NULL for "all".
+ * @return 0, or -EINVAL after shell_refuse()
+ */
+int app_find_volume(struct shell *sh, const char *word, const char **volume);
+
 /** Serve on every NIC whose storage personality is started. 0 or -errno after shell_fail() */
 int app_serve_nics(struct app *app);
 
 /** "NIC", "PERSONALITY", "KIND", ...: see shell_values. */
 bool app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size);
 
-/** A `show` command: print into the open object, as text or, with "json" as its last word, JSON. */
-struct app_show {
-	struct mpn_out out;
-};
-void app_show_begin(struct app_show *s, struct shell *sh, const struct shell_args *args);
-int app_show_end(struct app_show *s);
+/** Start what a `show` command prints: text or, with "json" as its last word, JSON. */
+void app_show_begin(struct mpn_out *o, struct shell *sh, const struct shell_args *args);
+/** Print an array with what print() says about each NIC that the first word names. */
+int app_show_nics(struct shell *sh, const struct shell_args *args, const char *key,
+	int (*print)(struct shell *sh, struct mpn_nic *nic, void *out));
 
 /** The last error a library has logged since the last call, or the text of rc. */
 const char *app_reason(int rc);

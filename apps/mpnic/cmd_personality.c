@@ -37,7 +37,7 @@ print_personality(struct mpn_out *o, const char *nic, struct mpn_personality *p)
 static int
 print_personalities(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
-	struct mpn_out *o = &((struct app_show *)arg)->out;
+	struct mpn_out *o = arg;
 	struct mpn_personality *p;
 	struct mpn_nic_info info;
 	unsigned i;
@@ -51,14 +51,7 @@ print_personalities(struct shell *sh, struct mpn_nic *nic, void *arg)
 static int
 run_show(struct shell *sh, const struct shell_args *args)
 {
-	struct app_show show;
-	int rc;
-
-	app_show_begin(&show, sh, args);
-	mpn_out_array(&show.out, "personalities");
-	rc = app_for_each_nic(sh, args->word[0], print_personalities, &show);
-	mpn_out_close(&show.out);
-	return app_show_end(&show) != 0 ? -EIO : rc;
+	return app_show_nics(sh, args, "personalities", print_personalities);
 }
 
 /* ---- define ---- */

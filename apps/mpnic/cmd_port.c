@@ -9,7 +9,7 @@ static int
 print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
 	const struct mpn_nic_stats *st = mpn_nic_get_stats(nic);
-	struct mpn_out *o = &((struct app_show *)arg)->out;
+	struct mpn_out *o = arg;
 	struct mpn_nic_info info;
 	char mac[18];
 
@@ -42,14 +42,7 @@ print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
 static int
 run_show(struct shell *sh, const struct shell_args *args)
 {
-	struct app_show show;
-	int rc;
-
-	app_show_begin(&show, sh, args);
-	mpn_out_array(&show.out, "ports");
-	rc = app_for_each_nic(sh, args->word[0], print_port, &show);
-	mpn_out_close(&show.out);
-	return app_show_end(&show) != 0 ? -EIO : rc;
+	return app_show_nics(sh, args, "ports", print_port);
 }
 
 static const struct shell_cmd cmds[] = {

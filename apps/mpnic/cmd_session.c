@@ -7,20 +7,24 @@ static int
 run_show(struct shell *sh, const struct shell_args *args)
 {
 	struct app *app = app_of(sh);
-	struct app_show show;
+	struct mpn_out o;
+	const char *volume;
+	int rc = app_find_volume(sh, args->word[0], &volume);
 
-	app_show_begin(&show, sh, args);
+	if (rc != 0)
+		return rc;
+	app_show_begin(&o, sh, args);
 	if (app->server != NULL) {
-		ebd_server_print_sessions(app->server, &show.out);
+		ebd_server_print_sessions(app->server, volume, &o);
 	} else {
-		mpn_out_array(&show.out, "sessions");
-		mpn_out_close(&show.out);
+		mpn_out_array(&o, "sessions");
+		mpn_out_close(&o);
 	}
-	return app_show_end(&show);
+	return mpn_out_end(&o);
 }
 
 static const struct shell_cmd cmds[] = {
-	{"show session all [json]", "who uses which volume", run_show},
+	{"show session VOLUME|all [json]", "who uses which volume", run_show},
 };
 
 const struct shell_section session_section = {

@@ -10,16 +10,20 @@ static int
 run_show(struct shell *sh, const struct shell_args *args)
 {
 	struct app *app = app_of(sh);
-	struct app_show show;
+	struct mpn_out o;
+	const char *volume;
+	int rc = app_find_volume(sh, args->word[0], &volume);
 
-	app_show_begin(&show, sh, args);
+	if (rc != 0)
+		return rc;
+	app_show_begin(&o, sh, args);
 	if (app->server != NULL) {
-		ebd_server_print_volumes(app->server, &show.out);
+		ebd_server_print_volumes(app->server, volume, &o);
 	} else {
-		mpn_out_array(&show.out, "volumes");
-		mpn_out_close(&show.out);
+		mpn_out_array(&o, "volumes");
+		mpn_out_close(&o);
 	}
-	return app_show_end(&show);
+	return mpn_out_end(&o);
 }
 
 static int
@@ -76,7 +80,7 @@ run_kinds(struct shell *sh, const struct shell_args *args)
 }
 
 static const struct shell_cmd cmds[] = {
-	{"show volume all [json]", "the volumes that are served", run_show},
+	{"show volume VOLUME|all [json]", "the volumes that are served", run_show},
 	{"volume add NAME SPEC", "serve a volume on all NICs with a started storage personality",
 		run_add},
 	{"volume kinds", "what SPEC can be", run_kinds},

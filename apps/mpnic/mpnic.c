@@ -343,6 +343,7 @@ run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 	struct prompt *prompt = NULL;
 	int status = EXIT_OK;
 
+	app.shell.ctx = &app;
 	app_stop(&app);
 	if (make_nics(conf) != 0)
 		status = EXIT_FAILED;

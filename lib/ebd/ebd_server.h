@@ -102,9 +102,12 @@ struct ebd_server_stats {
 };
 /** Read the counters. */
 void ebd_server_get_stats(const struct ebd_server *s, struct ebd_server_stats *stats);
-/** Print sessions or volumes as an array into an open object of o (mpn_out.h). */
-void ebd_server_print_sessions(const struct ebd_server *s, struct mpn_out *o);
-void ebd_server_print_volumes(const struct ebd_server *s, struct mpn_out *o);
+/**
+ * Print sessions or volumes as an array into an open object of o (mpn_out.h).
+ * @param volume  only this one and its sessions; NULL: all
+ */
+void ebd_server_print_sessions(const struct ebd_server *s, const char *volume, struct mpn_out *o);
+void ebd_server_print_volumes(const struct ebd_server *s, const char *volume, struct mpn_out *o);
 
 #ifdef __cplusplus
 }

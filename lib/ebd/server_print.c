@@ -116,8 +116,14 @@ print_session(const struct ebd_server *s, const struct xfer_session_info *info, 
 	mpn_out_close(o);
 }
 
+static bool
+is_wanted(const struct ebd_server *s, uint32_t index, const char *volume)
+{
+	return volume == NULL || strcmp(s->exports[index]->geometry.name, volume) == 0;
+}
+
 void
-ebd_server_print_sessions(const struct ebd_server *s, struct mpn_out *o)
+ebd_server_print_sessions(const struct ebd_server *s, const char *volume, struct mpn_out *o)
 {
 	struct xfer_session_info info;
 	unsigned n;
@@ -125,29 +131,36 @@ ebd_server_print_sessions(const struct ebd_server *s, struct mpn_out *o)
 	mpn_out_array(o, "sessions");
 	for (n = 0; s->target != NULL &&
 		    xfer_tgt_session_info(st_target_xfer(s->target), n, mpn_now_ns(), &info) == 0;
-		n++)
-		print_session(s, &info, o);
+		n++) {
+		if (is_wanted(s, info.export_index, volume))
+			print_session(s, &info, o);
+	}
+	mpn_out_close(o);
+}
+
+static void
+print_volume(const struct export *e, struct mpn_out *o)
+{
+	mpn_out_object(o, NULL);
+	mpn_out_str(o, "name", e->geometry.name);
+#define X(name, text) mpn_out_u64(o, #name, e->name);
+	EXPORT_COUNTER_LIST(X)
+#undef X
+	mpn_out_object(o, "volume");
+	vol_print(e->volume, o);
+	mpn_out_close(o);
 	mpn_out_close(o);
 }
 
 void
-ebd_server_print_volumes(const struct ebd_server *s, struct mpn_out *o)
+ebd_server_print_volumes(const struct ebd_server *s, const char *volume, struct mpn_out *o)
 {
-	const struct export *e;
 	unsigned i;
 
 	mpn_out_array(o, "volumes");
 	for (i = 0; i < s->nb_exports; i++) {
-		e = s->exports[i];
-		mpn_out_object(o, NULL);
-		mpn_out_str(o, "name", e->geometry.name);
-#define X(name, text) mpn_out_u64(o, #name, e->name);
-		EXPORT_COUNTER_LIST(X)
-#undef X
-		mpn_out_object(o, "volume");
-		vol_print(e->volume, o);
-		mpn_out_close(o);
-		mpn_out_close(o);
+		if (is_wanted(s, i, volume))
+			print_volume(s->exports[i], o);
 	}
 	mpn_out_close(o);
 }

@@ -325,8 +325,8 @@ test_sessions_and_volumes_are_printed(void **state)
 
 	f = open_memstream(&text, &len);
 	mpn_out_begin(&o, f, true);
-	ebd_server_print_sessions(b->server, &o);
-	ebd_server_print_volumes(b->server, &o);
+	ebd_server_print_sessions(b->server, NULL, &o);
+	ebd_server_print_volumes(b->server, NULL, &o);
 	p = mpn_personality_get(b->client->nic, 0);
 	mpn_out_object(&o, "personality");
 	mpn_personality_print(p, &o);
