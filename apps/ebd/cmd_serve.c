@@ -16,6 +16,7 @@
 
 #define NSEC_PER_SEC 1000000000ull
 #define MAX_LINKS 8
+#define FEW_CORES 2 /* with so many or fewer they are shared with the clients */
 #define MAX_SESSIONS 1024
 #define DRAIN_NS (5 * NSEC_PER_SEC)
 
@@ -238,7 +239,7 @@ serve(const struct serve_conf *conf)
 	sc.lease_ms = (uint32_t)(conf->lease_ns / 1000000);
 	sc.first_link = conf->links[0];
 	if (sc.idle == EBD_IDLE_AUTO)
-		sc.idle = tool_nb_cores() <= TOOL_FEW_CORES ? EBD_IDLE_SLEEP : EBD_IDLE_SPIN;
+		sc.idle = tool_nb_cores() <= FEW_CORES ? EBD_IDLE_SLEEP : EBD_IDLE_SPIN;
 	s = serving_start(&conf->tool, &sc, conf->links, conf->nb_links, &status);
 	if (s == NULL)
 		return status;

@@ -249,9 +249,6 @@ tool_open(struct tool *t, const struct tool_conf *conf)
 	};
 	int status = TOOL_GO_ON;
 
-	/* The server is likely to run here as well, and so do others. */
-	if (conf->idle == EBD_IDLE_AUTO && tool_nb_cores() <= TOOL_FEW_CORES)
-		cc.idle = EBD_IDLE_YIELD;
 	memset(t, 0, sizeof(*t));
 	t->conf = conf;
 	tool_take_log(conf);

@@ -91,7 +91,7 @@ int tool_set_volume(void *cfg, const char *arg);
 	TOOL_OPT_LINK, \
 	TOOL_OPTS_PROCESS, \
 	{"idle", 0, "POLICY", "auto, spin, yield or sleep", \
-	 "while nothing arrives; default: auto (yield on two cores or one, else spin)", tool_set_idle}, \
+	 "while nothing arrives; default: auto (spin, or yield on one core)", tool_set_idle}, \
 	{"timeout", 0, "TIME", "a time from 1ms to 24h, such as 500ms or 10s", \
 	 "wait so long for a server to answer; default: 5s", tool_set_connect_timeout}, \
 	{"volume", 0, "NAME=SPEC", "NAME=SPEC such as disk0=file:disk.img, or help", \
@@ -158,8 +158,6 @@ void tool_catch_usr1(void);
 /** SIGUSR1 arrived since the last call. */
 bool tool_take_usr1(void);
 
-/** With so many cores or fewer, a process that does nothing had better give its core away. */
-#define TOOL_FEW_CORES 2
 /** Cores this process may run on. */
 unsigned tool_nb_cores(void);
 
