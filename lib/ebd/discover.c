@@ -141,7 +141,7 @@ ebd_discover(struct ebd_client *c, struct ebd_advert *adverts, unsigned max, uin
 		rc = mpn_log_err(ENOMEM, "ebd", "link '%s': too many volumes", c->link);
 	else
 		rc = (int)k.nb;
-	if (rc > 0)
+	if (rc > 0 && max > 0)
 		memcpy(adverts, k.adverts, MPN_MIN(k.nb, max) * sizeof(*adverts));
 	ebd_collector_fini(&k);
 	return rc;

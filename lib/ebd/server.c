@@ -27,40 +27,55 @@ start_eal(struct ebd_server *s, const char *link)
 	return ebd_eal_start(link, s->conf.eal, s->conf.no_huge, s->conf.mem_mib, s->conf.lcore);
 }
 
+static int
+take_conf(struct ebd_server *s, const struct ebd_server_conf *conf)
+{
+	struct ebd_server_conf *c = &s->conf;
+
+	*c = *conf;
+	/* These are the caller's memory. */
+	c->eal = NULL;
+	c->first_link = NULL;
+	if (c->max_sessions == 0)
+		c->max_sessions = 64;
+	if (c->max_depth == 0)
+		c->max_depth = 128;
+	if (c->lease_ms == 0)
+		c->lease_ms = 30000;
+	if (c->max_sessions > 1024)
+		return mpn_log_err(
+			EINVAL, "ebd", "max_sessions %u: expected at most 1024", c->max_sessions);
+	if (c->max_depth > EBD_DEPTH_MAX)
+		return mpn_log_err(EINVAL, "ebd", "max_depth %u: expected at most %d", c->max_depth,
+			EBD_DEPTH_MAX);
+	if (conf->eal == NULL)
+		return 0;
+	s->eal = strdup(conf->eal);
+	return s->eal != NULL ? 0 : mpn_err(ENOMEM);
+}
+
 struct ebd_server *
 ebd_server_create(const struct ebd_server_conf *conf)
 {
 	struct ebd_server *s = calloc(1, sizeof(*s));
 	struct timespec ts;
-	int rc = 0;
+	int rc;
 
 	if (s == NULL)
 		return mpn_err_null(ENOMEM);
-	s->conf = *conf;
-	if (s->conf.max_sessions == 0)
-		s->conf.max_sessions = 64;
-	if (s->conf.max_depth == 0)
-		s->conf.max_depth = 128;
-	if (s->conf.lease_ms == 0)
-		s->conf.lease_ms = 30000;
-	if (s->conf.max_sessions > 1024)
-		rc = mpn_log_err(EINVAL, "ebd", "max_sessions %u: expected at most 1024",
-			s->conf.max_sessions);
-	else if (s->conf.max_depth > EBD_DEPTH_MAX)
-		rc = mpn_log_err(EINVAL, "ebd", "max_depth %u: expected at most %d",
-			s->conf.max_depth, EBD_DEPTH_MAX);
-	else if (conf->first_link != NULL)
+	rc = take_conf(s, conf);
+	if (rc == 0 && conf->first_link != NULL)
 		rc = start_eal(s, conf->first_link);
 	if (rc == 0)
 		rc = export_ios_init(s, MPN_MIN((unsigned)s->conf.max_sessions * s->conf.max_depth,
 						(unsigned)SERVER_MAX_IOS));
 	if (rc < 0) {
+		free(s->eal);
 		free(s);
 		return mpn_err_null(-rc);
 	}
 	(void)clock_gettime(CLOCK_REALTIME, &ts);
 	s->epoch = (uint64_t)ts.tv_sec * XFER_NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-	s->conf.first_link = NULL; /* the caller's memory */
 	return s;
 }
 
@@ -116,6 +131,7 @@ ebd_server_destroy(struct ebd_server *s)
 		free(s->exports[i]);
 	}
 	free(s->ios);
+	free(s->eal);
 	free(s);
 }
 

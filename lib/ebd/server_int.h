@@ -56,6 +56,7 @@ struct server_nic {
 
 struct ebd_server {
 	struct ebd_server_conf conf;
+	char *eal;
 	struct st_target *target; /* made for the first NIC */
 	struct mpn_idler idler;
 	bool idler_ready;

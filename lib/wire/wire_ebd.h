@@ -228,10 +228,11 @@ struct wire_advert {
 /** CTRL OPEN. */
 struct wire_open {
 	uint8_t client_uuid[WIRE_EBD_UUID_LEN];
-	uint64_t nonce; /**< grows with each start of the client and each of its re-opens */
+	/** Upper 44 bits: grow with each start of the client; lower 20: with each re-open of the queue. */
+	uint64_t nonce;
 	uint32_t p; /**< payload unit, probed beforehand */
 	uint16_t depth; /**< commands the client wants to have in flight */
-	uint16_t queue; /**< sessions of one client and nonce differ in it */
+	uint16_t queue; /**< sessions of one start of a client differ in it */
 	uint32_t features; /**< enum wire_feature */
 	uint32_t reserved;
 	char volume[WIRE_EBD_NAME_LEN];

@@ -9,6 +9,7 @@
 
 #include "bench.h"
 #include "mpn_out.h"
+#include "st_nic.h"
 
 /* ---- Errors ---- */
 
@@ -351,6 +352,67 @@ test_sessions_and_volumes_are_printed(void **state)
 	bench_destroy(b);
 }
 
+/* ---- Links ---- */
+
+static void
+test_volumes_in_memory_that_the_link_can_send_from(void **state)
+{
+	struct bench *b = bench_create(NULL, NULL, (const char *const[]){"before", "mem:1M", NULL});
+	struct st_nic *n = st_nic_find(b->server->nics[0].nic);
+	const char *const names[] = {"before", "after"};
+	static uint8_t mem[64 << 10];
+	struct ebd_queue *q;
+	unsigned i;
+
+	/* As if it were a device: frames must be in memory of the EAL. */
+	n->any_memory = false;
+	assert_int_equal(ebd_export_add(b->server, "after", "mem:1M"), 0);
+	for (i = 0; i < 2; i++) {
+		q = bench_open(b, names[i]);
+		assert_int_equal(ebd_pread(q, mem, sizeof(mem), 0), sizeof(mem));
+		ebd_queue_close(q);
+		assert_true(st_arena_owns(vol_map(b->server->exports[i]->volume, 0, 1 << 20),
+				    1 << 20) == (i == 1));
+		assert_int_equal(n->copy.site_bytes[ST_COPY_tx_foreign], sizeof(mem));
+	}
+	/* What does not fit there is made of other memory. */
+	assert_int_equal(ebd_export_add(b->server, "large", "mem:2G"), 0);
+	assert_null(
+		st_arena_find(&n->arenas, vol_map(b->server->exports[2]->volume, 0, 4096), 4096));
+	bench_destroy(b);
+}
+
+static void
+test_two_links_serve_the_same_volumes(void **state)
+{
+	struct bench *b = bench_create(NULL, NULL, (const char *const[]){"disk", "mem:1M", NULL});
+	struct ebd_client_conf conf = b->client_conf;
+	struct ebd_queue *q[2];
+	struct ebd_client *second;
+	static uint8_t mem[4096], back[4096];
+	struct ebd_server_stats st;
+
+	conf.link = "ring:second";
+	conf.mtu = 1500;
+	assert_int_equal(ebd_server_link_add(b->server, conf.link), 0);
+	second = ebd_client_create(&conf);
+	assert_non_null(second);
+	q[0] = bench_open(b, "disk");
+	q[1] = ebd_queue_open(second, &(struct ebd_queue_conf){.volume = "disk"});
+	assert_non_null(q[1]);
+	bench_fill(mem, sizeof(mem), 1);
+	assert_int_equal(ebd_pwrite(q[0], mem, 4096, 0, 0), 4096);
+	assert_int_equal(ebd_pread(q[1], back, 4096, 0), 4096);
+	assert_memory_equal(mem, back, 4096);
+	ebd_server_get_stats(b->server, &st);
+	assert_int_equal(st.sessions, 2);
+	/* One end goes; the other does not notice. */
+	ebd_client_destroy(second);
+	assert_int_equal(ebd_pread(q[0], back, 4096, 0), 4096);
+	ebd_queue_close(q[0]);
+	bench_destroy(b);
+}
+
 /* ---- A NIC of the program's own ---- */
 
 static void
@@ -400,6 +462,8 @@ main(void)
 		cmocka_unit_test(test_second_client_with_the_same_identity_fences),
 		cmocka_unit_test(test_restarted_server_is_found_again),
 		cmocka_unit_test(test_sessions_and_volumes_are_printed),
+		cmocka_unit_test(test_volumes_in_memory_that_the_link_can_send_from),
+		cmocka_unit_test(test_two_links_serve_the_same_volumes),
 		cmocka_unit_test(test_serves_on_a_nic_of_the_program),
 	};
 

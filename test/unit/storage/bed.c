@@ -136,6 +136,8 @@ bed_open(struct bed *b, const char *volume, const uint8_t uuid[16])
 {
 	struct dev_st_conf conf = {
 		.volume = volume,
+		.nonce = b->conf.nonce,
+		.queue = b->conf.queue,
 		.depth = b->conf.depth,
 		.max_queue_len = b->conf.max_queue_len,
 		.crc = b->conf.crc,

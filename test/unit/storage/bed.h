@@ -32,6 +32,8 @@ struct bed_conf {
 	uint32_t nb_small; /* staging buffers */
 	uint64_t fail_after_ns;
 	bool no_target; /* nobody serves */
+	uint64_t nonce; /* of the next devices */
+	uint16_t queue;
 };
 
 struct bed {

@@ -518,6 +518,40 @@ test_second_client_with_the_same_uuid_fences_the_first(void **state)
 	bed_destroy(b);
 }
 
+/* Queues of one start of a client open again on their own: the tries of one say nothing of another. */
+static void
+test_queues_of_one_client_live_side_by_side(void **state)
+{
+	static const uint64_t start = 5ull << XFER_NONCE_TRY_BITS;
+	static const uint64_t nonces[] = {start + 7, start + 100, start, start + 3};
+	static const uint8_t uuid[16] = {4, 5, 6};
+	struct bed *b = bed_create(&(struct bed_conf){0});
+	struct net_st_device *dev[MPN_ARRAY_SIZE(nonces) + 1];
+	const struct xfer_stats *s = xfer_tgt_stats(st_target_xfer(b->target));
+	unsigned i;
+
+	for (i = 0; i < MPN_ARRAY_SIZE(nonces); i++) {
+		b->conf.nonce = nonces[i];
+		b->conf.queue = (uint16_t)i;
+		dev[i] = bed_open(b, "disk", uuid);
+		bed_poll_until(b, b->nb_events[XFER_EV_OPENED] == i + 2);
+	}
+	assert_int_equal(s->fenced, 0);
+	assert_int_equal(b->nb_events[XFER_EV_REFUSED], 0);
+	/* The next start of the client ends them all, also those with more tries than it has. */
+	b->conf.nonce = start + (1ull << XFER_NONCE_TRY_BITS);
+	b->conf.queue = 0;
+	dev[i] = bed_open(b, "disk", uuid);
+	bed_poll_until(b, b->nb_events[XFER_EV_OPENED] == i + 2);
+	assert_int_equal(s->fenced, i);
+	for (i = 0; i < MPN_ARRAY_SIZE(dev); i++) {
+		dev_st_shutdown(dev[i]);
+		bed_poll_until(b, dev_st_is_closed(dev[i]));
+		dev_st_close(dev[i]);
+	}
+	bed_destroy(b);
+}
+
 int
 main(void)
 {
@@ -538,6 +572,7 @@ main(void)
 		cmocka_unit_test(test_stop_and_start_keep_the_session),
 		cmocka_unit_test(test_open_wants_a_started_personality_and_sane_values),
 		cmocka_unit_test(test_second_client_with_the_same_uuid_fences_the_first),
+		cmocka_unit_test(test_queues_of_one_client_live_side_by_side),
 	};
 
 	return cmocka_run_group_tests_name("storage device", tests, bed_start_eal, bed_stop_eal);
