@@ -32,7 +32,7 @@ prompt "personality define all storage" "show personality all" "personality star
 	"stop" "personality stop all storage" "personality unload all storage" \
 	"personality undefine all storage"
 says started
-grep -qi "not permitted\|not allowed" mpnic.out mpnic.err || fail "a wrong step was not refused"
+grep -q "cannot start" mpnic.out mpnic.err || fail "a wrong step was not refused"
 
 # Commands from a file; a wrong one is named.
 printf '%s\n' "show port all json" >commands

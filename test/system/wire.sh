@@ -42,6 +42,7 @@ has_advert() {
 	[ "$(dissect "$1" -Y 'ebd.kind == 0 && ebd.op == 2' | wc -l)" -ge 2 ]
 }
 
+# shellcheck disable=SC2094 # tshark only reads the file
 judge() { # FILE IMAGE read|write
 	local bad
 
