@@ -31,3 +31,4 @@ fi
 
 # What a program outside this tree has: headers, pkg-config, both libraries.
 test/api/install_test.sh "$build"
+test/api/examples_test.sh "$prefix"
