@@ -26,11 +26,36 @@ struct sim_case {
 	} while (0)
 
 /** {name, text} */
-#define SIM_CASE_LIST(X) X(plain, "one initiator, no faults, all commands")
+#define SIM_CASE_LIST(X) \
+	X(plain, "one initiator, no faults, all commands") \
+	X(late_copy, "an old copy of a write comes after a newer one: the newer stays") \
+	X(late_copy_grant, "the same for a write whose data was granted") \
+	X(late_copy_unanswered, "the same, when the initiator died before its write was answered") \
+	X(late_copy_tgt, "the same, when the target was started again in between") \
+	X(late_copy_ini, "the same, when the initiator was started again in between") \
+	X(late_copy_both, "the same, when both were") \
+	X(late_copy_wrap, "the same, when the slot's generation has come round") \
+	X(takeover, "a client that was suspended wakes up after another start of it has opened") \
+	X(drop_masks, "every subset of the first 12 frames is lost: open, write, read, flush") \
+	X(single_strikes, "every frame of an exchange of 64 is lost, doubled, or swapped") \
+	X(double_strikes, "every two of them") \
+	X(blackout, "nothing goes through for 2 s of every 7, then for 5 s of every 7") \
+	X(silent_target, "the target falls silent for good: commands time out, and close ends") \
+	X(one_credit, "with one command in flight nothing waits for a timer") \
+	X(sessions64, "64 sessions: memory as computed, and idle ones cost nothing")
 
 #define X(name, text) void case_##name(struct world *w);
 SIM_CASE_LIST(X)
 #undef X
+
+/** Start over by w->conf without faults, and wait until all initiators are live. */
+void case_open(struct world *w);
+/** Submit a command of the first initiator. */
+struct sim_cmd *case_submit(struct world *w, unsigned ini, uint8_t op, uint32_t sector, uint32_t n);
+/** Wait until nothing is in flight. False (and a failure) when that takes longer than this. */
+bool case_wait(struct world *w, uint64_t ns);
+/** Submit, wait, and expect success. */
+void case_io(struct world *w, unsigned ini, uint8_t op, uint32_t sector, uint32_t n);
 
 bool case_exists(const char *name);
 void cases_list(void);

@@ -114,6 +114,7 @@ done(struct xfer_cmd *cmd, int status)
 		check_identify(w, c);
 	oracle_done(w, c->op, status, ini_data(c));
 	c->live = false;
+	c->status = status;
 	c->next_free = ini->free;
 	ini->free = c;
 	ini->nb_live--;
@@ -321,6 +322,10 @@ ini_boot(struct world *w, struct sim_ini *ini)
 	c->depth = w->conf.depth;
 	c->slot_base = (uint16_t)(ini->index * SIM_SLOTS);
 	c->queue = ini->index == ini->client ? 0 : 1;
+	if (w->conf.takeover && c->queue == 1) {
+		c->queue = 0;
+		c->nonce <<= 8;
+	}
 	c->features = w->conf.crc ? WIRE_FEAT_CRC : 0;
 	c->rx_frames = w->conf.rx_frames;
 	c->rto_min_ns = w->conf.rto_min_ns;

@@ -89,15 +89,17 @@ abort_event(struct world *w, void *arg, uint64_t op)
 	node_after(w, c->ini->node);
 }
 
-void
-load_fill(struct world *w, struct sim_ini *ini)
+/* Submit up to so many commands. */
+static void
+submit_some(struct world *w, struct sim_ini *ini, uint32_t max)
 {
 	struct sim_load *l = &w->load;
 	struct sim_cmd *c;
 	bool any = false;
 
-	while (l->running && !w->failure.failed && ini->nb_live < w->conf.users_depth &&
-		l->submitted < l->total && ini_is_usable(ini)) {
+	while (max-- > 0 && l->running && !w->failure.failed &&
+		ini->nb_live < w->conf.users_depth && l->submitted < l->total &&
+		ini_is_usable(ini)) {
 		c = ini_cmd(ini);
 		if (c == NULL)
 			break;
@@ -117,13 +119,20 @@ load_fill(struct world *w, struct sim_ini *ini)
 		node_after(w, ini->node);
 }
 
+void
+load_fill(struct world *w, struct sim_ini *ini)
+{
+	submit_some(w, ini, w->conf.users_depth);
+}
+
+/* The user has thought about what came of a command, and submits another. */
 static void
-fill_event(struct world *w, void *arg, uint64_t incarnation)
+next_event(struct world *w, void *arg, uint64_t incarnation)
 {
 	struct sim_ini *ini = arg;
 
 	if (w->node[ini->node].incarnation == incarnation)
-		load_fill(w, ini);
+		submit_some(w, ini, 1);
 }
 
 void
@@ -139,8 +148,8 @@ load_done(struct world *w, struct sim_ini *ini, int status)
 		return;
 	chaos_step(w);
 	if (think == 0 && !ini->closing && rng_ppm(&l->rng, w->conf.direct_ppm))
-		load_fill(w, ini);
+		submit_some(w, ini, 1);
 	else
-		clock_at(&w->clock, w->clock.now + think, fill_event, ini,
+		clock_at(&w->clock, w->clock.now + think, next_event, ini,
 			w->node[ini->node].incarnation);
 }

@@ -121,7 +121,7 @@ static const struct mpn_opt opts[] = {
 	{"seed", 's', "N", "a number", "run this seed (default 1)", set_seed},
 	{"seeds", 0, "A-B", "two numbers, the first not above the second", "run these seeds",
 		set_seeds},
-	{"ops", 'n', "N", "1 to 57344", "commands per seed (default 2000)", set_ops},
+	{"ops", 'n', "N", "1 to 122880", "commands per seed (default 2000)", set_ops},
 	{"faults", 'f', "LIST", "names of faults, or all, none, swarm",
 		"faults that may strike (default swarm: each with probability 1/2)", set_faults},
 	{"skip", 0, "LIST", "numbers and ranges such as 3,7-12", "leave out these strikes",

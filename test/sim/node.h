@@ -54,6 +54,7 @@ struct sim_cmd {
 	uint8_t *room; /**< guard, data, guard */
 	uint32_t op; /**< the oracle's number */
 	bool live;
+	int status; /**< of its end */
 	uint64_t placed; /**< fragments placed in this session */
 	uint64_t sent; /**< fragments sent since the submission */
 };

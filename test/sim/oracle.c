@@ -247,6 +247,8 @@ is_status_explained(const struct world *w, const struct sim_op *op, int status)
 		return op->aborted || op->closed;
 	case -ETIMEDOUT:
 		return w->conf.fail_after_ns != 0;
+	case -ESTALE:
+		return w->conf.takeover;
 	case -EMSGSIZE:
 		return op->n * SIM_SECTOR > xfer_ini_quantum(w->ini[op->ini].eng);
 	default:

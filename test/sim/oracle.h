@@ -30,7 +30,7 @@
 
 #define ORACLE_INITIAL 1 /**< the write that made the disk's first contents, by nobody */
 #define ORACLE_NOBODY 255
-#define ORACLE_MAX_OPS 65536
+#define ORACLE_MAX_OPS (1u << 17)
 #define ORACLE_NEVER UINT64_MAX
 
 /** {name, text} of what can be violated. */

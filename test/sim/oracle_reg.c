@@ -150,8 +150,8 @@ fail_read(struct world *w, const struct sim_op *rd, uint32_t rd_id, uint32_t sec
 		c = CR_resurrection;
 	else if (other != 0 && o->op[other].durable && o->op[other].end < o->cut)
 		c = CR_power;
-	else if (other != 0 && o->op[other].state == OP_ACKED && o->op[other].end < o->kill &&
-		 o->kill > op->end)
+	else if (other != 0 && o->op[other].state == OP_ACKED && rd->submit > o->kill &&
+		 o->op[other].end < o->kill && o->kill > op->end)
 		c = CR_kill;
 	sim_fail(w, c,
 		"read #%u of sector %u returns #%u (initiator %u, state %u, submitted %llu, ended "

@@ -41,6 +41,7 @@ struct sim_conf {
 	bool crc;
 	bool wrap; /**< clocks and sequence numbers start just before they wrap */
 	bool tracks_power; /**< a named case will cut the power */
+	bool takeover; /**< the last initiator is a later start of the first one */
 	uint16_t depth;
 	uint32_t credits;
 	uint32_t grant_frames;
