@@ -93,7 +93,7 @@ part_lint() {
 
 part_gcc() {
 	CC=gcc build gcc --prefix "$PWD/$B/root" --libdir lib || return
-	report_meson gcc "$B/gcc" --suite unit
+	report_meson gcc "$B/gcc" --suite unit --suite fuzz
 	part_sim gcc
 }
 
@@ -126,9 +126,20 @@ part_sanitize() {
 }
 
 part_fuzz() {
+	local target name seeds
+
 	hide_dpdk
 	CC=clang PKG_CONFIG_LIBDIR=$PWD/$B/pc-nodpdk build fuzz -Dfuzz=true || return
-	report_meson fuzz "$B/fuzz" --suite fuzz
+	for target in "$B"/fuzz/test/fuzz/libfuzzer_*; do
+		[ -f "$target" ] || continue
+		name=${target##*/libfuzzer_}
+		mkdir -p "$B/fuzz/found-$name"
+		seeds=()
+		[ ! -d "test/fuzz/corpus/$name" ] || seeds=("test/fuzz/corpus/$name")
+		# What it finds on its way goes to the build directory, not into the tree.
+		report_run "fuzz $name" 120 "$target" -max_total_time=10 -artifact_prefix="$B/fuzz/" \
+			"$B/fuzz/found-$name" "${seeds[@]}"
+	done
 }
 
 part_doc() {
