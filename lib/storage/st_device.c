@@ -15,7 +15,9 @@
 
 #define DEFAULT_DEPTH 32
 #define DEFAULT_QUEUE_LEN 1024
+/* A peer on the same core answers when the scheduler lets it, a time slice or more later. */
 #define SHARED_CORE_RTO_NS 20000000ull
+#define SHARED_CORE_PROBE_NS 5000000ull
 /* Frames a device sends before the next one has its turn. */
 #define SEND_BUDGET 64
 /* Seconds that pass for an engine nobody polls any more, so that it ends what it has. */
@@ -84,8 +86,10 @@ fill_ini_conf(struct net_st_device *dev, const struct dev_st_conf *conf, struct 
 	if (conf->crc > 0 || (conf->crc < 0 && n->info.may_corrupt))
 		x->features |= WIRE_FEAT_CRC;
 	x->rx_frames = MPN_MAX(n->info.nb_rxd / 2u, (uint32_t)WIRE_EBD_MAX_FRAGS);
-	if (conf->shared_core)
+	if (conf->shared_core) {
 		x->rto_min_ns = SHARED_CORE_RTO_NS;
+		x->probe_ns = SHARED_CORE_PROBE_NS;
+	}
 	if (conf->fail_after_ns != 0)
 		x->fail_after_ns = conf->fail_after_ns == UINT64_MAX ? 0 : conf->fail_after_ns;
 	x->place = st_cmd_place;

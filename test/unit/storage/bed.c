@@ -4,6 +4,8 @@
 #include <sched.h>
 
 #include "bed.h"
+#include "ini.h"
+#include "st_device.h"
 
 #define BED_SIZE (4u << 20)
 #define BED_BLOCK 512
@@ -152,6 +154,8 @@ bed_open(struct bed *b, const char *volume, const uint8_t uuid[16])
 	dev = dev_st_open(b->nics[0], &conf);
 	if (dev == NULL)
 		return NULL;
+	if (!b->conf.impatient)
+		dev->ini->conf.probe_ns = 10 * XFER_NSEC_PER_SEC;
 	assert_int_equal(dev_st_register_completion_callback(dev, 0, on_complete), 0);
 	dev_st_register_queue_callback(dev, on_space);
 	return dev;

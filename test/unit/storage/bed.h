@@ -32,6 +32,7 @@ struct bed_conf {
 	uint32_t nb_small; /* staging buffers */
 	uint64_t fail_after_ns;
 	bool no_target; /* nobody serves */
+	bool impatient; /* timers as they are: else nothing is sent again because a core was busy */
 	uint64_t nonce; /* of the next devices */
 	uint16_t queue;
 };

@@ -257,7 +257,7 @@ test_scattered_payload_is_copied(void **state)
 static void
 test_repeated_frames_are_copies(void **state)
 {
-	struct bed *b = bed_create(&(struct bed_conf){.crc = 1});
+	struct bed *b = bed_create(&(struct bed_conf){.crc = 1, .impatient = true});
 	uint8_t *mem = st_arena_alloc(b->nics[0], 8192, 0);
 	struct st_buffer buf = {.data = mem, .len = 8192};
 	struct st_request req = {.bufs = &buf, .nb_bufs = 1, .op = WIRE_WRITE, .len = 8192};
@@ -297,7 +297,8 @@ assert_is_either(const uint8_t *p, size_t len, uint32_t seed)
 static void
 test_frames_of_a_failed_write_never_carry_what_came_after(void **state)
 {
-	struct bed *b = bed_create(&(struct bed_conf){.fail_after_ns = 20000000, .mtu = 4200});
+	struct bed *b = bed_create(
+		&(struct bed_conf){.fail_after_ns = 20000000, .mtu = 4200, .impatient = true});
 	uint8_t *mem = st_arena_alloc(b->nics[0], 4096, 0);
 	struct st_buffer buf = {.data = mem, .len = 4096};
 	struct st_request req = {.bufs = &buf, .nb_bufs = 1, .op = WIRE_WRITE, .len = 4096};
@@ -323,7 +324,8 @@ test_frames_of_a_failed_write_never_carry_what_came_after(void **state)
 static void
 test_an_arena_outlives_its_frames(void **state)
 {
-	struct bed *b = bed_create(&(struct bed_conf){.fail_after_ns = 20000000});
+	struct bed *b =
+		bed_create(&(struct bed_conf){.fail_after_ns = 20000000, .impatient = true});
 	uint8_t *mem = st_arena_alloc(b->nics[0], 8192, 0);
 	struct st_buffer buf = {.data = mem, .len = 8192};
 	struct st_request req = {.bufs = &buf, .nb_bufs = 1, .op = WIRE_WRITE, .len = 8192};
