@@ -234,21 +234,21 @@ add_memory(struct eal_args *a, const struct mpn_eal_conf *conf)
 static int
 build_args(struct eal_args *a, const struct mpn_eal_conf *conf)
 {
-	unsigned quirks = 0;
+	struct link_spec spec;
+	const char *pci = NULL;
 
 	if (conf->link != NULL) {
-		struct link_spec spec;
 		int rc = link_parse(conf->link, &spec);
 
 		if (rc < 0)
 			return rc;
-		quirks = link_quirks(&spec);
+		pci = link_pci_device(&spec);
 	}
 	add_arg(a, "%s", conf->prog != NULL ? conf->prog : "mpnic");
 	add_arg(a, "--log-level=*:%u", RTE_LOG_WARNING);
 	if (!extra_has(conf->extra, "--file-prefix"))
 		add_arg(a, "--file-prefix=" EAL_PREFIX "%d", (int)getpid());
-	if (!(quirks & LINK_NEEDS_PCI) && !extra_has(conf->extra, "-a ")) {
+	if (pci == NULL && !extra_has(conf->extra, "-a ")) {
 		add_arg(a, "--no-pci");
 		add_arg(a, "--iova-mode=va");
 	}

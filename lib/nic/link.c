@@ -3,30 +3,29 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
 #include "link.h"
+#include "link_side.h"
 #include "mpn_log.h"
 #include "mpn_parse.h"
 
 #define VIRTIO_MAX_MTU 9600 /* virtio_user receives frames of at most 9728 bytes */
 
 static const char *const no_keys[] = {NULL};
-static const char *const virtio_keys[] = {"wait", NULL};
+static const char *const wait_keys[] = {"wait", NULL};
+static const char *const memif_keys[] = {"role", "wait", NULL};
 
 static const struct link_kind link_kinds[] = {
 	{
-		.pub =
-			{
-				.name = "ring",
-				.synopsis = "ring:NAME",
-				.help = "two NICs of one process that name the same ring are "
-					"joined",
-				.point_to_point = true,
-			},
+		.pub = {.name = "ring",
+			.synopsis = "ring:NAME",
+			.help = "two NICs of one process that name the same ring are joined",
+			.point_to_point = true},
 		.quirks = LINK_SOFT_MAC,
 		.max_mtu = LINK_MAX_MTU,
 		.nb_rxd = 256,
@@ -35,35 +34,92 @@ static const struct link_kind link_kinds[] = {
 		.is_up = ring_is_up,
 	},
 	{
-		.pub =
-			{
-				.name = "vhost",
-				.synopsis = "vhost:PATH",
-				.help = "serve one user of the socket PATH at a time (net_vhost)",
-				.point_to_point = true,
-			},
+		.pub = {.name = "vhost",
+			.synopsis = "vhost:PATH",
+			.help = "serve one user at a time at the socket PATH",
+			.point_to_point = true},
 		.max_mtu = VIRTIO_MAX_MTU,
+		.nb_rxd = 256,
 		.keys = no_keys,
 		.open = vhost_open,
-		.close = vhost_close,
+		.close = side_close,
 	},
 	{
-		.pub =
-			{
-				.name = "virtio",
-				.synopsis = "virtio:PATH[,wait=TIME]",
-				.help = "use what is served at the socket PATH; waits 5s for it "
-					"(net_virtio_user)",
-				.point_to_point = true,
-			},
+		.pub = {.name = "virtio",
+			.synopsis = "virtio:PATH[,wait=TIME]",
+			.help = "use what is served at the socket PATH; waits 5s for it",
+			.point_to_point = true},
 		.max_mtu = VIRTIO_MAX_MTU,
 		.nb_rxd = 256,
 		.nb_txd = 256,
-		.keys = virtio_keys,
+		.keys = wait_keys,
 		.open = virtio_open,
-		.close = virtio_close,
-		.unplug = virtio_unplug,
-		.replug = virtio_replug,
+		.close = side_close,
+		.unplug = side_unplug,
+		.replug = side_replug,
+	},
+	{
+		.pub = {.name = "memif",
+			.synopsis = "memif:PATH[,role=server|client][,wait=TIME]",
+			.help = "shared memory between two processes, met at the socket PATH",
+			.point_to_point = true},
+		.keys = memif_keys,
+		.open = memif_open,
+		.close = side_close,
+		.unplug = side_unplug,
+		.replug = side_replug,
+	},
+	{
+		.pub = {.name = "tap",
+			.synopsis = "tap:NAME",
+			.help = "make the kernel interface NAME and be its other end",
+			.needs_root = true},
+		.quirks = LINK_SOFT_MAC,
+		.nb_rxd = 256,
+		.keys = no_keys,
+		.open = tap_open,
+	},
+	{
+		.pub = {.name = "af_packet",
+			.synopsis = "af_packet:IFACE",
+			.help = "share the kernel interface IFACE, on any kernel",
+			.needs_root = true},
+		.quirks = LINK_PROMISCUOUS,
+		.keys = no_keys,
+		.open = af_packet_open,
+	},
+	{
+		.pub = {.name = "af_xdp",
+			.synopsis = "af_xdp:IFACE",
+			.help = "take queue 0 of the kernel interface IFACE",
+			.needs_root = true},
+		.quirks = LINK_PROMISCUOUS,
+		.keys = no_keys,
+		.open = af_xdp_open,
+	},
+	{
+		.pub = {.name = "pci",
+			.synopsis = "pci:ADDR",
+			.help = "a network card that DPDK drives, such as pci:0000:03:00.0",
+			.needs_root = true},
+		.quirks = LINK_NEEDS_PCI | LINK_PROMISCUOUS,
+		.open = pci_open,
+	},
+	{
+		.pub = {.name = "bond",
+			.synopsis = "bond:LINK+LINK",
+			.help = "two links, the second for when the first is down",
+			.needs_root = true},
+		.quirks = LINK_PROMISCUOUS,
+		.open = bond_open,
+		.close = bond_close,
+	},
+	{
+		.pub = {.name = "dev",
+			.synopsis = "dev:DEVARGS",
+			.help = "any DPDK device: a port that is there, or made from DEVARGS"},
+		.quirks = LINK_PROMISCUOUS,
+		.open = dev_open,
 	},
 };
 
@@ -187,10 +243,31 @@ link_parse(const char *text, struct link_spec *spec)
 	return arg[len] == ',' ? parse_opts(arg + len + 1, spec) : 0;
 }
 
-unsigned
-link_quirks(const struct link_spec *spec)
+uint16_t
+link_usual_mtu(uint16_t max)
 {
-	return spec->kind->quirks;
+	return max >= 9000 ? 9000 : max >= 1500 ? 1500 : max;
+}
+
+/* DDDD:BB:DD.F or BB:DD.F */
+static bool
+is_pci_address(const char *s)
+{
+	size_t len = strspn(s, "0123456789abcdefABCDEF:");
+
+	return len >= 5 && s[len] == '.' && s[len + 1] >= '0' && s[len + 1] <= '7' &&
+	       memchr(s, ':', len) != NULL;
+}
+
+const char *
+link_pci_device(const struct link_spec *spec)
+{
+	if ((spec->kind->quirks & LINK_NEEDS_PCI) || is_pci_address(spec->arg))
+		return spec->arg;
+	/* In a bond: the first one that is; the EAL scans the bus for both. */
+	return spec->kind->open == bond_open && strstr(spec->arg, "pci:") != NULL
+		       ? strstr(spec->arg, "pci:") + strlen("pci:")
+		       : NULL;
 }
 
 const char *
@@ -213,12 +290,28 @@ note_link_change(uint16_t port_id, enum rte_eth_event_type type, void *arg, void
 	return 0;
 }
 
-/* Drivers without the event are asked ten times a second all the same. */
-static void
-watch_port(struct link *l)
+/* The port is this link's alone, and tells when it changes. */
+static int
+claim_port(struct link *l)
 {
+	struct rte_eth_dev_owner owner = {.name = "mpnic"};
+
+	if (rte_eth_dev_owner_new(&owner.id) < 0 || rte_eth_dev_owner_set(l->port_id, &owner) < 0)
+		return mpn_log_err(
+			EBUSY, "nic", "link '%s': the port belongs to another NIC", l->spec.text);
+	l->owner_id = owner.id;
+	/* Drivers without the event are asked ten times a second all the same. */
 	(void)rte_eth_dev_callback_register(
 		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_link_change, l);
+	return 0;
+}
+
+static void
+disclaim_port(struct link *l)
+{
+	(void)rte_eth_dev_callback_unregister(
+		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_link_change, l);
+	(void)rte_eth_dev_owner_unset(l->port_id, l->owner_id);
 }
 
 struct link *
@@ -239,7 +332,13 @@ link_open(const struct link_spec *spec, const struct link_want *want, atomic_boo
 		free(l);
 		return mpn_err_null(-rc);
 	}
-	watch_port(l);
+	rc = claim_port(l);
+	if (rc < 0) {
+		/* It is another's: leave it alone. */
+		l->port_id = RTE_MAX_ETHPORTS;
+		link_close(l);
+		return mpn_err_null(-rc);
+	}
 	return l;
 }
 
@@ -259,9 +358,7 @@ link_revive(struct link *l)
 {
 	int rc = l->spec.kind->replug(l);
 
-	if (rc == 0)
-		watch_port(l);
-	return rc;
+	return rc < 0 ? rc : claim_port(l);
 }
 
 void
@@ -300,6 +397,10 @@ link_plug(struct link *l, const char *driver, const char *args)
 {
 	int rc = link_try_plug(l, driver, args);
 
+	if (rc < 0 && l->spec.kind->pub.needs_root && geteuid() != 0)
+		return mpn_log_err(EACCES, "nic",
+			"link '%s': %s needs root (CAP_NET_ADMIN and CAP_NET_RAW)", l->spec.text,
+			l->spec.kind->pub.name);
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': cannot make %s with '%s': %s",
 			l->spec.text, driver, args, strerror(-rc));
@@ -309,11 +410,14 @@ link_plug(struct link *l, const char *driver, const char *args)
 void
 link_unplug(struct link *l)
 {
-	(void)rte_eth_dev_callback_unregister(
-		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_link_change, l);
-	(void)rte_eth_dev_close(l->port_id);
-	if (l->plugged)
-		(void)rte_eal_hotplug_remove("vdev", l->dev_name);
+	struct rte_eth_dev_info dev;
+
+	disclaim_port(l);
+	/* A port we did not make stays, stopped, for whoever made it. */
+	if (l->plugged && rte_eth_dev_info_get(l->port_id, &dev) == 0) {
+		(void)rte_eth_dev_close(l->port_id);
+		(void)rte_dev_remove(dev.device);
+	}
 	l->plugged = false;
 	l->port_id = RTE_MAX_ETHPORTS;
 }

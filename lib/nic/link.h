@@ -22,6 +22,7 @@
 enum link_quirk {
 	LINK_NEEDS_PCI = 1 << 0, /* the EAL must scan the PCI bus */
 	LINK_SOFT_MAC = 1 << 1, /* our station address is not the driver's */
+	LINK_PROMISCUOUS = 1 << 2, /* ask for all frames: groups would not come otherwise */
 };
 
 struct link_opt {
@@ -50,8 +51,11 @@ struct link {
 	struct link_spec spec;
 	struct link_want want;
 	uint16_t port_id;
-	uint16_t max_mtu; /* 0: what the driver says; may be lowered by open() */
+	uint16_t max_mtu; /* 0: what the driver says; open() may set it */
+	uint32_t frame_room; /* bytes the driver may put into one mbuf, when more than a frame */
+	bool needs_replug; /* the driver cannot find a lost peer again */
 	char dev_name[64]; /* of the vdev or PCI device */
+	uint64_t owner_id; /* ours, as ethdev knows owners of ports */
 	bool plugged; /* we plugged the device in: we unplug it */
 	atomic_bool *dirty; /* of the NIC: set when the state may have changed */
 	void *priv; /* of the kind */
@@ -76,8 +80,8 @@ struct link_kind {
 
 /* Take a link string apart; logs what is wrong with it. 0, -EINVAL */
 int link_parse(const char *text, struct link_spec *spec) MPN_MUST_CHECK;
-/* Quirks of the kind, and those of the device a raw link names. */
-unsigned link_quirks(const struct link_spec *spec);
+/* The PCI device a link needs, NULL: none. */
+const char *link_pci_device(const struct link_spec *spec);
 /* Value of an option, or dflt. */
 const char *link_opt(const struct link_spec *spec, const char *key, const char *dflt);
 
@@ -100,6 +104,9 @@ int link_plug(struct link *l, const char *driver, const char *args) MPN_MUST_CHE
 int link_try_plug(struct link *l, const char *driver, const char *args) MPN_MUST_CHECK;
 void link_unplug(struct link *l);
 
+/* The largest of 9000 and 1500 that is at most max; max itself when it is smaller than both. */
+uint16_t link_usual_mtu(uint16_t max);
+
 /* link_ring.c */
 int ring_open(struct link *l);
 void ring_close(struct link *l);
@@ -107,10 +114,20 @@ bool ring_is_up(struct link *l);
 
 /* link_virtio.c */
 int vhost_open(struct link *l);
-void vhost_close(struct link *l);
 int virtio_open(struct link *l);
-void virtio_close(struct link *l);
-void virtio_unplug(struct link *l);
-int virtio_replug(struct link *l);
+
+/* link_memif.c */
+int memif_open(struct link *l);
+
+/* link_kernel.c */
+int tap_open(struct link *l);
+int af_packet_open(struct link *l);
+int af_xdp_open(struct link *l);
+
+/* link_dev.c */
+int pci_open(struct link *l);
+int dev_open(struct link *l);
+int bond_open(struct link *l);
+void bond_close(struct link *l);
 
 #endif

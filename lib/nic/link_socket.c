@@ -17,7 +17,7 @@
 #define LOCK_SUFFIX ".lock"
 
 int
-sock_try(const char *path)
+sock_try(const char *path, int type)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	int fd, rc = 0;
@@ -25,7 +25,7 @@ sock_try(const char *path)
 	if (strlen(path) >= sizeof(un.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(un.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0)
@@ -62,6 +62,26 @@ is_still_there(const char *path, int fd)
 }
 
 int
+sock_look(const char *path)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = SOCK_SERVER, .l_len = 1};
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	fd = open_lock_file(path, SOCK_CLIENT);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	rc = fcntl(fd, F_OFD_GETLK, &lock) < 0 ? -errno : 0;
+	(void)close(fd);
+	return rc < 0 ? rc : lock.l_type == F_UNLCK ? -ECONNREFUSED : 0;
+}
+
+int
 sock_lock(const char *path, enum sock_side side)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = side, .l_len = 1};
@@ -95,7 +115,7 @@ sock_unlock(const char *path, enum sock_side side, int fd)
 }
 
 int
-sock_clear(const char *path)
+sock_clear(const char *path, int type)
 {
 	struct stat st;
 
@@ -103,7 +123,7 @@ sock_clear(const char *path)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	if (sock_try(path) != -ECONNREFUSED)
+	if (sock_try(path, type) != -ECONNREFUSED)
 		return -EADDRINUSE;
 	return unlink(path) < 0 ? -errno : 0;
 }

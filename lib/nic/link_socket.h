@@ -17,7 +17,13 @@
 enum sock_side { SOCK_SERVER, SOCK_CLIENT };
 
 /* Is somebody listening? 0, -ENOENT, -ECONNREFUSED (a dead one's), -EACCES, ... */
-int sock_try(const char *path);
+int sock_try(const char *path, int type);
+
+/*
+ * The same without connecting: by the lock of its server. A socket of a program that knows no such lock
+ * counts as served. 0, -ENOENT, -ECONNREFUSED, -ENOTSOCK, -EACCES
+ */
+int sock_look(const char *path);
 
 /*
  * Take a side of the socket, through a lock on the file PATH.lock. The server makes the file; a client
@@ -29,7 +35,7 @@ int sock_lock(const char *path, enum sock_side side);
 void sock_unlock(const char *path, enum sock_side side, int fd);
 
 /* Remove the socket of a server that is dead. 0, -EADDRINUSE: it lives, -EEXIST: not a socket */
-int sock_clear(const char *path);
+int sock_clear(const char *path, int type);
 
 /*
  * Drivers talk to the peer with blocking reads. Between begin and end a peer that does not answer is

@@ -201,7 +201,7 @@ check_link(struct mpn_nic *nic)
 	if (up == nic->link_up)
 		return;
 	/* No frame of ours is read by the dead peer any more when the personalities hear of it. */
-	if (!up && nic->running && nic->link->spec.kind->replug != NULL)
+	if (!up && nic->running && nic->link->needs_replug)
 		nic_port_lose(nic);
 	nic->link_up = up;
 	nic->info.link_up = up;
@@ -233,15 +233,24 @@ check_removed(struct mpn_nic *nic)
 	nic_event(nic, MPN_NIC_REMOVED);
 }
 
+/*
+ * A driver that cannot find its peer again gets a new port: at once when the link has gone down, and
+ * when a new one has not come up in a second (the peer was busy, or died in the handshake).
+ */
 static void
-revive(struct mpn_nic *nic, uint64_t now_ns)
+follow_peer(struct mpn_nic *nic, uint64_t now_ns)
 {
-	if (now_ns < nic->next_revive_ns)
-		return;
-	if (nic_port_revive(nic) == 0)
-		nic->running = true;
-	else
+	if (nic->running && !nic->link_up && now_ns > nic->next_revive_ns) {
+		nic_port_lose(nic);
 		nic->next_revive_ns = now_ns + NIC_CHECK_MS * 1000000ull;
+	}
+	if (nic->running || now_ns < nic->next_revive_ns)
+		return;
+	nic->next_revive_ns = now_ns + NIC_CHECK_MS * 1000000ull;
+	if (nic_port_revive(nic) < 0)
+		return;
+	nic->running = true;
+	nic->next_revive_ns = now_ns + NIC_CONNECT_MS * 1000000ull;
 }
 
 /* Ten times a second, and at once when the driver has said that the link changed. */
@@ -252,8 +261,8 @@ check_port(struct mpn_nic *nic, uint64_t now_ns)
 
 	if (mpn_likely(!dirty && now_ns < nic->next_check_ns))
 		return;
-	if (mpn_unlikely(nic->started && !nic->running))
-		revive(nic, now_ns);
+	if (nic->started && nic->link->needs_replug && !nic->link_up)
+		follow_peer(nic, now_ns);
 	check_link(nic);
 	if (now_ns < nic->next_check_ns)
 		return;
@@ -283,6 +292,7 @@ mpn_nic_start(struct mpn_nic *nic)
 		return rc;
 	nic->started = true;
 	nic->running = true;
+	nic->next_revive_ns = mpn_now_ns() + NIC_CONNECT_MS * 1000000ull;
 	nic->rx_nombuf = 0;
 	check_link(nic);
 	return 0;

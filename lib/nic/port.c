@@ -14,14 +14,15 @@
 #include "mpn_log.h"
 #include "nic_internal.h"
 
-/* A tag or a checksum a driver leaves in the frame must not make it two segments. */
-#define FRAME_SLACK 8
+/* Room for what drivers put around a frame (tags, virtio's header): it stays in one segment. */
+#define FRAME_SLACK 32
 
 /* What drivers want differently, whatever link they come from. */
 enum driver_quirk {
 	DRIVER_KEEPS_SENT =
 		1 << 0, /* frees sent frames late unless its threshold is near the ring */
 	DRIVER_MTU_IS_WRONG = 1 << 1, /* says 1500 and moves what its buffers hold */
+	DRIVER_SETS_MTU = 1 << 2, /* the MTU of its interface is set by a call of its own */
 };
 
 static unsigned
@@ -34,6 +35,8 @@ driver_quirks(const char *driver)
 		{"net_virtio", DRIVER_KEEPS_SENT},
 		{"net_virtio_user", DRIVER_KEEPS_SENT},
 		{"net_memif", DRIVER_MTU_IS_WRONG},
+		{"net_af_packet", DRIVER_MTU_IS_WRONG},
+		{"net_tap", DRIVER_SETS_MTU},
 	};
 
 	for (unsigned i = 0; i < MPN_ARRAY_SIZE(rows); i++) {
@@ -43,37 +46,37 @@ driver_quirks(const char *driver)
 	return 0;
 }
 
-static bool
-takes_mtu(const struct mpn_nic *nic, const struct rte_eth_dev_info *dev, uint32_t mtu)
+/* What ethdev adds to an MTU before it compares it with the largest frame of the driver. */
+static uint32_t
+frame_overhead(const struct rte_eth_dev_info *dev)
 {
-	const struct link *l = nic->link;
+	if (dev->max_mtu != UINT16_MAX && dev->max_rx_pktlen > dev->max_mtu)
+		return dev->max_rx_pktlen - dev->max_mtu;
+	return RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+}
 
-	if (l->max_mtu != 0)
-		return mtu <= l->max_mtu;
-	if (mtu > LINK_MAX_MTU || mtu > dev->max_mtu || mtu < dev->min_mtu)
-		return false;
-	return mtu + RTE_ETHER_HDR_LEN <= dev->max_rx_pktlen;
+static uint16_t
+largest_mtu(const struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
+{
+	uint32_t max = MPN_MIN(dev->max_mtu, LINK_MAX_MTU);
+
+	if (nic->link->max_mtu != 0)
+		return nic->link->max_mtu;
+	if (dev->max_rx_pktlen < max + frame_overhead(dev))
+		max = dev->max_rx_pktlen - frame_overhead(dev);
+	return (uint16_t)max;
 }
 
 static int
 choose_mtu(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 {
-	static const uint16_t usual[] = {9000, 1500};
-	uint16_t mtu = nic->conf.mtu;
+	uint16_t max = largest_mtu(nic, dev);
+	uint16_t mtu = nic->conf.mtu != 0 ? nic->conf.mtu : link_usual_mtu(max);
 
-	if (mtu != 0 && (mtu < RTE_ETHER_MIN_MTU || !takes_mtu(nic, dev, mtu)))
+	if (mtu < RTE_ETHER_MIN_MTU || mtu > max)
 		return mpn_log_err(EINVAL, "nic",
 			"link '%s': the MTU cannot be %u; expected %u to %u", nic->info.link, mtu,
-			RTE_ETHER_MIN_MTU,
-			nic->link->max_mtu != 0 ? nic->link->max_mtu
-						: MPN_MIN(dev->max_mtu, LINK_MAX_MTU));
-	for (unsigned i = 0; mtu == 0 && i < MPN_ARRAY_SIZE(usual); i++) {
-		if (takes_mtu(nic, dev, usual[i]))
-			mtu = usual[i];
-	}
-	if (mtu == 0)
-		return mpn_log_err(EINVAL, "nic", "link '%s': takes neither MTU 9000 nor 1500",
-			nic->info.link);
+			RTE_ETHER_MIN_MTU, max);
 	nic->info.mtu = mtu;
 	nic->info.max_frame = mtu + RTE_ETHER_HDR_LEN;
 	return 0;
@@ -83,8 +86,8 @@ static int
 make_rx_pool(struct mpn_nic *nic)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
-	uint32_t room = RTE_PKTMBUF_HEADROOM +
-			RTE_ALIGN_CEIL(nic->info.max_frame + FRAME_SLACK, RTE_CACHE_LINE_SIZE);
+	uint32_t frame = MPN_MAX(nic->info.max_frame + FRAME_SLACK, nic->link->frame_room);
+	uint32_t room = RTE_PKTMBUF_HEADROOM + RTE_ALIGN_CEIL(frame, RTE_CACHE_LINE_SIZE);
 	/* In descriptors, in an RX flow, in the hands of personalities and caches. */
 	uint32_t n = (uint32_t)nic->info.nb_rxd + nic->info.nb_txd + nic->conf.flow_len +
 		     2 * NIC_POOL_CACHE + 4 * MPN_BURST;
@@ -131,13 +134,14 @@ configure_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	conf.rxmode.mtu = MPN_MIN(nic->info.mtu, dev->max_mtu);
 	if (driver_quirks(dev->driver_name) & DRIVER_MTU_IS_WRONG)
 		conf.rxmode.mtu = MPN_MIN(nic->info.mtu, RTE_ETHER_MTU);
-	conf.rxmode.offloads = dev->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads = dev->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	/* A virtual device is asked; its interrupts would talk to the peer on another thread. */
 	conf.intr_conf.lsc = (nic->link->spec.kind->quirks & LINK_NEEDS_PCI) != 0 &&
 			     (*dev->dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
 	nic->info.multi_segs = conf.txmode.offloads != 0;
 	rc = rte_eth_dev_configure(nic->port_id, 1, 1, &conf);
+	if (rc == 0 && (driver_quirks(dev->driver_name) & DRIVER_SETS_MTU))
+		rc = rte_eth_dev_set_mtu(nic->port_id, nic->info.mtu);
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': cannot configure the port: %s",
 			nic->info.link, strerror(-rc));
@@ -270,14 +274,17 @@ nic_port_start(struct mpn_nic *nic)
 		return mpn_log_err(-rc, "nic", "link '%s': cannot start the port: %s",
 			nic->info.link, strerror(-rc));
 	/* Frames are for us when our address or a group is on them: classification sees to it. */
-	(void)rte_eth_promiscuous_enable(nic->port_id);
-	(void)rte_eth_allmulticast_enable(nic->port_id);
+	if (nic->link->spec.kind->quirks & LINK_PROMISCUOUS)
+		(void)rte_eth_promiscuous_enable(nic->port_id);
 	return 0;
 }
 
 void
 nic_port_stop(struct mpn_nic *nic)
 {
+	/* It may be an interface that others use. */
+	if (nic->link->spec.kind->quirks & LINK_PROMISCUOUS)
+		(void)rte_eth_promiscuous_disable(nic->port_id);
 	(void)rte_eth_dev_stop(nic->port_id);
 }
 

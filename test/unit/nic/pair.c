@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -127,8 +129,10 @@ pair_exchange_sizes(struct pair *t, unsigned from, unsigned to)
 	}
 }
 
-void
-pair_echo(struct pair *t, unsigned end, unsigned count, uint32_t len)
+typedef bool (*send_fn)(struct probe *probe, const uint8_t *dst, uint32_t number, uint32_t len);
+
+static void
+echo_with(struct pair *t, unsigned end, unsigned count, uint32_t len, send_fn send)
 {
 	uint64_t deadline = mpn_now_ns() + PATIENCE_MS * 1000000ull;
 	struct probe *probe = &t->probe[end];
@@ -139,7 +143,7 @@ pair_echo(struct pair *t, unsigned end, unsigned count, uint32_t len)
 	before = probe->frames;
 	while (probe->frames - before < count && mpn_now_ns() < deadline) {
 		while (sent < count && sent - (probe->frames - before) < WINDOW &&
-			probe_send(probe, NULL, sent, len))
+			send(probe, NULL, sent, len))
 			sent++;
 		(void)poll_both(t);
 	}
@@ -147,6 +151,53 @@ pair_echo(struct pair *t, unsigned end, unsigned count, uint32_t len)
 	assert_int_equal(probe->damaged, 0);
 	assert_int_equal(probe->out_of_order, 0);
 	assert_int_equal(probe->segmented, 0);
+}
+
+void
+pair_echo(struct pair *t, unsigned end, unsigned count, uint32_t len)
+{
+	echo_with(t, end, count, len, probe_send);
+}
+
+void
+pair_echo_segments(struct pair *t, unsigned end, unsigned count, uint32_t len)
+{
+	echo_with(t, end, count, len, probe_send_segments);
+}
+
+void
+pair_echo_until_answered(struct pair *t, unsigned end, unsigned ms)
+{
+	uint64_t deadline = mpn_now_ns() + ms * 1000000ull;
+	struct probe *probe = &t->probe[end];
+	uint64_t next = 0, quiet;
+
+	while (probe->frames == 0) {
+		assert_true(mpn_now_ns() < deadline);
+		if (mpn_now_ns() >= next) {
+			(void)probe_send(probe, NULL, 0, 60);
+			next = mpn_now_ns() + 20000000;
+		}
+		(void)poll_both(t);
+	}
+	/* Late answers do not belong to what comes next. */
+	for (quiet = mpn_now_ns(); mpn_now_ns() - quiet < 100000000;) {
+		if (poll_both(t) > 0)
+			quiet = mpn_now_ns();
+	}
+	probe->out_of_order = 0;
+}
+
+void
+pair_read_mac(const char *iface, uint8_t mac[6])
+{
+	struct ifreq ifr = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", iface);
+	assert_int_equal(ioctl(fd, SIOCGIFHWADDR, &ifr), 0);
+	memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
+	close(fd);
 }
 
 /* ---- The peer ---- */

@@ -47,6 +47,13 @@ int peer_end(pid_t pid, int sig);
 /* Send count frames of len bytes to the peer, a window at a time; all must come back in order. */
 void pair_echo(struct pair *t, unsigned end, unsigned count, uint32_t len);
 
+/* The peer of a link that is always up may be late: send until one frame comes back. */
+void pair_echo_until_answered(struct pair *t, unsigned end, unsigned ms);
+/* The same as pair_echo(), each frame sent in three segments. */
+void pair_echo_segments(struct pair *t, unsigned end, unsigned count, uint32_t len);
+/* Hardware address of a kernel interface. */
+void pair_read_mac(const char *iface, uint8_t mac[6]);
+
 /* A socket that listens and never answers. */
 int pair_listen(const char *path);
 

@@ -270,6 +270,39 @@ probe_send(struct probe *probe, const uint8_t *dst, uint32_t number, uint32_t le
 	return false;
 }
 
+/* Move what is behind the first bytes of the last segment into a segment of its own. */
+static bool
+split(struct mpn_nic *nic, struct rte_mbuf *m, uint16_t first)
+{
+	struct rte_mbuf *rest = rte_pktmbuf_alloc(mpn_nic_rx_pool(nic));
+	struct rte_mbuf *last = rte_pktmbuf_lastseg(m);
+	uint16_t n = (uint16_t)(last->data_len - first);
+	char *to;
+
+	if (rest == NULL)
+		return false;
+	to = rte_pktmbuf_append(rest, n);
+	assert_non_null(to);
+	memcpy(to, rte_pktmbuf_mtod_offset(last, char *, first), n);
+	assert_int_equal(rte_pktmbuf_trim(m, n), 0);
+	return rte_pktmbuf_chain(m, rest) == 0;
+}
+
+bool
+probe_send_segments(struct probe *probe, const uint8_t *dst, uint32_t number, uint32_t len)
+{
+	struct mpn_nic *nic = mpn_personality_nic(probe->p);
+	struct rte_mbuf *m = probe_frame(nic, dst, PROBE_TYPE, number, len);
+
+	if (m == NULL)
+		return false;
+	if (split(nic, m, RTE_ETHER_HDR_LEN) && split(nic, m, (uint16_t)(len / 3)) &&
+		mpn_flow_tx(probe->p, &m, 1) == 1)
+		return true;
+	rte_pktmbuf_free(m);
+	return false;
+}
+
 bool
 probe_poll_until(struct mpn_nic **nics, unsigned n, bool (*cond)(void *arg), void *arg, unsigned ms)
 {

@@ -68,6 +68,9 @@ probe_frame(struct mpn_nic *nic, const uint8_t *dst, uint16_t type, uint32_t num
 /* Send it through the flow; false when the flow is full (the frame is freed). */
 bool probe_send(struct probe *probe, const uint8_t *dst, uint32_t number, uint32_t len);
 
+/* The same in three segments: the Ethernet header alone, and the rest in two. */
+bool probe_send_segments(struct probe *probe, const uint8_t *dst, uint32_t number, uint32_t len);
+
 /* Poll the NICs until cond(arg) or ms have passed. @return the condition */
 bool probe_poll_until(
 	struct mpn_nic **nics, unsigned n, bool (*cond)(void *arg), void *arg, unsigned ms);

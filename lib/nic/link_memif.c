@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * memif:PATH. The client connects when its port starts and never again: the NIC plugs a new one in when
+ * the server is back. The buffers hold a whole frame, whatever MTU the driver admits.
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+#include <rte_ether.h>
+
+#include "link_side.h"
+#include "mpn_log.h"
+
+#define MEMIF_LOG2_RING 10
+#define MEMIF_MAX_PATH 108 /* of a UNIX socket */
+#define MEMIF_MAX_FRAME 32768 /* the driver keeps the size of a buffer in 16 bits */
+
+/* The driver takes no path that starts at the working directory. */
+static int
+make_absolute(const char *name, char path[MEMIF_MAX_PATH])
+{
+	char cwd[MEMIF_MAX_PATH] = "";
+	int n;
+
+	if (name[0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
+		return errno == ERANGE ? -ENAMETOOLONG : -errno;
+	n = snprintf(path, MEMIF_MAX_PATH, "%s%s%s", cwd, cwd[0] != '\0' ? "/" : "", name);
+	return n < MEMIF_MAX_PATH ? 0 : -ENAMETOOLONG;
+}
+
+static int
+plug_memif(struct link *l)
+{
+	const struct link_side *s = l->priv;
+	uint32_t frame = (uint32_t)l->max_mtu + RTE_ETHER_HDR_LEN;
+	char args[LINK_ARG_LEN + 160], path[MEMIF_MAX_PATH];
+	int rc = make_absolute(l->spec.arg, path);
+
+	if (rc < 0)
+		return rc;
+	(void)snprintf(args, sizeof(args),
+		"id=0,role=%s,socket=%s,socket-abstract=no,bsize=%u,rsize=%u,mac=%s",
+		s->side == SOCK_SERVER ? "server" : "client", path,
+		rte_align32pow2(RTE_MAX(frame, 2048u)), MEMIF_LOG2_RING, s->mac);
+	return link_try_plug(l, "net_memif", args);
+}
+
+int
+memif_open(struct link *l)
+{
+	const char *role = link_opt(&l->spec, "role", l->want.server ? "server" : "client");
+	int rc;
+
+	if (l->want.mtu + RTE_ETHER_HDR_LEN > MEMIF_MAX_FRAME)
+		return mpn_log_err(EINVAL, "nic",
+			"link '%s': the MTU cannot be %u; expected at most %u", l->spec.text,
+			l->want.mtu, MEMIF_MAX_FRAME - RTE_ETHER_HDR_LEN);
+	l->max_mtu = l->want.mtu != 0 ? l->want.mtu : link_usual_mtu(LINK_MAX_MTU);
+	if (strcmp(role, "client") == 0)
+		return side_use(l, SOCK_SEQPACKET, plug_memif);
+	if (strcmp(role, "server") != 0)
+		return mpn_log_err(EINVAL, "nic", "link '%s': role '%s': expected server or client",
+			l->spec.text, role);
+	rc = side_serve(l, SOCK_SEQPACKET);
+	if (rc < 0)
+		return rc;
+	rc = plug_memif(l);
+	if (rc < 0) {
+		side_close(l);
+		return mpn_log_err(-rc, "nic", "link '%s': cannot make the socket: %s",
+			l->spec.text, strerror(-rc));
+	}
+	return 0;
+}

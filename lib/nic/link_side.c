@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_alarm.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+
+#include "eal_log.h"
+#include "link_side.h"
+#include "mpn_log.h"
+#include "mpn_parse.h"
+
+#define ANSWER_MS 3000 /* a vhost server that has just started needs up to one second */
+#define WAIT_MS 5000 /* for a server that is being started */
+#define BUSY_MS 1000 /* for a user that is just going */
+#define STEP_MS 10
+
+static struct link_side *
+make_side(struct link *l, enum sock_side side, int type)
+{
+	struct link_side *s = calloc(1, sizeof(*s));
+	struct rte_ether_addr mac;
+
+	if (s == NULL)
+		return mpn_err_null(ENOMEM);
+	s->side = side;
+	s->type = type;
+	s->lock_fd = -1;
+	rte_eth_random_addr(mac.addr_bytes);
+	rte_ether_format_addr(s->mac, sizeof(s->mac), &mac);
+	l->priv = s;
+	return s;
+}
+
+static void
+unlock(struct link *l)
+{
+	struct link_side *s = l->priv;
+
+	sock_unlock(l->spec.arg, s->side, s->lock_fd);
+	s->lock_fd = -1;
+}
+
+void
+side_close(struct link *l)
+{
+	if (l->priv == NULL)
+		return;
+	unlock(l);
+	free(l->priv);
+	l->priv = NULL;
+}
+
+/* ---- The server ---- */
+
+static int
+claim_path(struct link *l, struct link_side *s)
+{
+	const char *path = l->spec.arg;
+	int rc;
+
+	s->lock_fd = sock_lock(path, SOCK_SERVER);
+	if (s->lock_fd == -EBUSY)
+		return mpn_log_err(
+			EBUSY, "nic", "link '%s': another process serves it", l->spec.text);
+	if (s->lock_fd < 0)
+		return mpn_log_err(-s->lock_fd, "nic", "link '%s': cannot make %s.lock: %s",
+			l->spec.text, path, strerror(-s->lock_fd));
+	rc = sock_clear(path, s->type);
+	if (rc < 0)
+		return mpn_log_err(-rc, "nic", "link '%s': %s", l->spec.text,
+			rc == -EADDRINUSE ? "another program serves it"
+			: rc == -EEXIST   ? "the path is a file; expected a new name or a socket"
+					  : strerror(-rc));
+	return 0;
+}
+
+int
+side_serve(struct link *l, int type)
+{
+	struct link_side *s = make_side(l, SOCK_SERVER, type);
+	int rc;
+
+	if (s == NULL)
+		return -ENOMEM;
+	rc = claim_path(l, s);
+	if (rc < 0)
+		side_close(l);
+	return rc;
+}
+
+/* ---- The user ---- */
+
+/* One attempt: be the user of the socket, if somebody serves it. */
+static int
+try_plug(struct link *l)
+{
+	struct link_side *s = l->priv;
+	struct sock_guard guard;
+	int rc;
+
+	/* A memif server dies of a user that connects and hangs up: look, do not touch. */
+	rc = s->type == SOCK_SEQPACKET ? sock_look(l->spec.arg) : sock_try(l->spec.arg, s->type);
+	if (rc < 0)
+		return rc;
+	s->lock_fd = sock_lock(l->spec.arg, SOCK_CLIENT);
+	if (s->lock_fd < 0 && s->lock_fd != -ENOENT)
+		return s->lock_fd;
+	sock_guard_begin(&guard, l->spec.arg, ANSWER_MS);
+	rc = s->plug(l);
+	if (sock_guard_end(&guard) && rc < 0)
+		rc = -ETIMEDOUT;
+	if (rc < 0)
+		unlock(l);
+	return rc;
+}
+
+static bool
+is_not_there(int err)
+{
+	return err == -ENOENT || err == -ECONNREFUSED || err == -EAGAIN;
+}
+
+static int
+report(struct link *l, int err, uint64_t wait_ms)
+{
+	const char *link = l->spec.text;
+
+	if (is_not_there(err))
+		return mpn_log_err(ETIMEDOUT, "nic",
+			"link '%s': nobody serves it (waited %lu ms): %s", link, wait_ms,
+			strerror(-err));
+	if (err == -EBUSY)
+		return mpn_log_err(EBUSY, "nic", "link '%s': another process uses it", link);
+	if (err == -ETIMEDOUT)
+		return mpn_log_err(ETIMEDOUT, "nic", "link '%s': its server does not answer", link);
+	return mpn_log_err(-err, "nic", "link '%s': %s", link, strerror(-err));
+}
+
+static int
+get_wait(const struct link *l, uint64_t *ms)
+{
+	const char *wait = link_opt(&l->spec, "wait", "5s");
+	uint64_t ns;
+
+	if (mpn_parse_time_ns(wait, 0, 86400000000000ull, &ns) < 0)
+		return mpn_log_err(EINVAL, "nic",
+			"link '%s': wait '%s': expected a time such as 5s", l->spec.text, wait);
+	*ms = ns / 1000000;
+	return 0;
+}
+
+/* How long an error may last, in ms: the server may be starting, the last user may be going. */
+static uint64_t
+patience(int err, uint64_t wait)
+{
+	return is_not_there(err) ? wait : err == -EBUSY ? BUSY_MS : 0;
+}
+
+int
+side_use(struct link *l, int type, int (*plug)(struct link *l))
+{
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	struct link_side *s = make_side(l, SOCK_CLIENT, type);
+	uint64_t waited = 0, wait = 0;
+	int rc;
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->plug = plug;
+	l->needs_replug = true;
+	rc = get_wait(l, &wait);
+	if (rc == 0) {
+		while ((rc = try_plug(l)) < 0 && waited < patience(rc, wait)) {
+			(void)nanosleep(&step, NULL);
+			waited += STEP_MS;
+		}
+		if (rc < 0)
+			rc = report(l, rc, wait);
+	}
+	if (rc < 0)
+		side_close(l);
+	return rc;
+}
+
+int
+side_replug(struct link *l)
+{
+	int rc;
+
+	eal_log_quiet(true);
+	rc = try_plug(l);
+	eal_log_quiet(false);
+	return rc;
+}
+
+/* ---- Unplugging ---- */
+
+static void
+note_fence(void *arg)
+{
+	atomic_store_explicit((atomic_bool *)arg, true, memory_order_release);
+}
+
+/*
+ * The interrupt thread may still be busy with the loss of the connection, now or in an alarm the driver
+ * has set. It does one thing after the other: once an alarm of ours has run, so has that.
+ */
+static void
+wait_for_interrupts(struct link_side *s)
+{
+	uint64_t deadline = mpn_now_ns() + ANSWER_MS * 1000000ull;
+
+	atomic_store(&s->fence, false);
+	if (rte_eal_alarm_set(1, note_fence, &s->fence) < 0)
+		return;
+	while (!atomic_load_explicit(&s->fence, memory_order_acquire) && mpn_now_ns() < deadline)
+		(void)sched_yield();
+	(void)rte_eal_alarm_cancel(note_fence, &s->fence);
+}
+
+void
+side_unplug(struct link *l)
+{
+	struct sock_guard guard;
+
+	wait_for_interrupts(l->priv);
+	/* virtio_user asks its peer for the state of the rings. */
+	eal_log_quiet(true);
+	sock_guard_begin(&guard, l->spec.arg, ANSWER_MS);
+	link_unplug(l);
+	(void)sock_guard_end(&guard);
+	eal_log_quiet(false);
+	unlock(l);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * Links that end in the kernel, in a network namespace of the test's own. Needs root and iproute2.
+ */
+
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pair.h"
+
+static const char *skip_reason;
+
+/* Run a command of the kernel's network set-up; it must work. */
+static void
+sh(const char *cmd)
+{
+	if (system(cmd) != 0)
+		fail_msg("'%s' failed", cmd);
+}
+
+static void
+skip_unless_possible(void)
+{
+	if (skip_reason == NULL)
+		return;
+	fprintf(stderr, "SKIPPED: %s\n", skip_reason);
+	skip();
+}
+
+static void
+wait_for_iface(const char *name)
+{
+	uint64_t deadline = mpn_now_ns() + 10000000000;
+
+	while (if_nametoindex(name) == 0) {
+		assert_true(mpn_now_ns() < deadline);
+		(void)sched_yield();
+	}
+}
+
+static void
+end_peer(struct pair *t, pid_t pid)
+{
+	assert_int_equal(peer_end(pid, SIGTERM), 0);
+	pair_close_one(t, 0);
+}
+
+static void
+test_taps_joined_by_a_bridge(void **state)
+{
+	struct pair t = {0};
+	uint8_t kernel_mac[6];
+	pid_t pid;
+
+	skip_unless_possible();
+	sh("ip link add br0 type bridge && ip link set br0 up");
+	pid = peer_start("tap:mpnb", true);
+	pair_open(&t, 0, "tap:mpna", false, 0);
+	wait_for_iface("mpnb");
+	assert_true(t.info[0].may_corrupt);
+	assert_false(t.info[0].point_to_point);
+	sh("ip link set mpna master br0 && ip link set mpnb master br0");
+	assert_true(pair_wait_link(&t, 0, true, 5000));
+	/* The kernel has its own address: a frame to ours must come up. */
+	pair_read_mac("mpna", kernel_mac);
+	assert_memory_not_equal(kernel_mac, t.info[0].mac, 6);
+	pair_echo_until_answered(&t, 0, 5000);
+	pair_echo(&t, 0, 500, 60);
+	pair_echo(&t, 0, 500, t.info[0].max_frame);
+	end_peer(&t, pid);
+	assert_int_equal(if_nametoindex("mpna"), 0);
+	sh("ip link del br0");
+}
+
+static void
+exchange_over_veth(const char *mine, const char *peers, uint16_t mtu)
+{
+	struct pair t = {0};
+	pid_t pid;
+
+	pid = peer_start(peers, true);
+	pair_open(&t, 0, mine, false, mtu);
+	assert_int_equal(t.info[0].mtu, mtu);
+	assert_true(pair_wait_link(&t, 0, true, 5000));
+	pair_echo_until_answered(&t, 0, 5000);
+	pair_echo(&t, 0, 500, 60);
+	pair_echo(&t, 0, 500, t.info[0].max_frame);
+	if (t.info[0].multi_segs)
+		pair_echo_segments(&t, 0, 100, t.info[0].max_frame);
+	end_peer(&t, pid);
+}
+
+static void
+make_veth(unsigned mtu)
+{
+	char cmd[256];
+
+	(void)snprintf(cmd, sizeof(cmd),
+		"ip link add va mtu %u type veth peer name vb mtu %u && ip link set va up && "
+		"ip link set vb up",
+		mtu, mtu);
+	sh(cmd);
+}
+
+static void
+test_af_packet(void **state)
+{
+	skip_unless_possible();
+	for (unsigned mtu = 1500; mtu <= 9000; mtu += 7500) {
+		make_veth(mtu);
+		exchange_over_veth("af_packet:va", "af_packet:vb", (uint16_t)mtu);
+		sh("ip link show va | grep -qv PROMISC");
+		sh("ip link del va");
+	}
+}
+
+static void
+test_af_packet_errors(void **state)
+{
+	skip_unless_possible();
+	make_veth(1500);
+	probe_catch_log();
+	errno = 0;
+	assert_null(probe_nic("af_packet:va", false, 9000));
+	assert_int_equal(errno, EINVAL);
+	assert_non_null(strstr(probe_release_log(), "that of va is 1500"));
+	probe_catch_log();
+	errno = 0;
+	assert_null(probe_nic("af_packet:nosuch", false, 0));
+	assert_int_equal(errno, ENODEV);
+	assert_non_null(strstr(probe_release_log(), "nosuch"));
+	assert_int_equal(probe_log_lines(), 1);
+	sh("ip link del va");
+}
+
+static int
+start(void **state)
+{
+	if (geteuid() != 0)
+		skip_reason = "needs root for a network namespace of its own";
+	else if (unshare(CLONE_NEWNET) < 0)
+		skip_reason = "the kernel gives no network namespace";
+	else if (system("ip link set lo up") != 0)
+		skip_reason = "needs ip (iproute2)";
+	else if (access("/dev/net/tun", R_OK | W_OK) < 0)
+		skip_reason = "no /dev/net/tun";
+	return skip_reason != NULL ? 0 : probe_eal_start("tap:mpna", NULL);
+}
+
+static int
+stop(void **state)
+{
+	mpn_eal_stop();
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_taps_joined_by_a_bridge, pair_clean),
+		cmocka_unit_test_teardown(test_af_packet, pair_clean),
+		cmocka_unit_test_teardown(test_af_packet_errors, pair_clean),
+	};
+
+	peer_init(argc, argv);
+	return cmocka_run_group_tests_name("kernel links", tests, start, stop);
+}
