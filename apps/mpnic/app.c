@@ -12,19 +12,23 @@
 /* ---- Reasons ---- */
 
 static char last_error[SHELL_EXPECT_LEN];
+static bool show_dpdk;
 
 static void
 keep_errors(enum mpn_log_level level, const char *topic, const char *line)
 {
 	if (level == MPN_LOG_ERR)
 		(void)snprintf(last_error, sizeof(last_error), "%s", line);
-	else
+	else if (show_dpdk || strcmp(topic, "dpdk") != 0)
 		fprintf(stderr, "mpnic: %s: %s\n", topic, line);
 }
 
 void
-app_catch_log(void)
+app_catch_log(bool verbose)
 {
+	show_dpdk = verbose;
+	if (verbose)
+		mpn_log_set_level(MPN_LOG_INFO);
 	mpn_log_set_sink(keep_errors);
 }
 

@@ -68,8 +68,8 @@ int app_show_nics(struct shell *sh, const struct shell_args *args, const char *k
 
 /** The last error a library has logged since the last call, or the text of rc. */
 const char *app_reason(int rc);
-/** From now on errors of libraries are kept for app_reason(). */
-void app_catch_log(void);
+/** From now on errors of libraries are kept for app_reason(), and DPDK is silent unless verbose. */
+void app_catch_log(bool verbose);
 
 /** Print rates of every personality since the last call. */
 void rates_print(struct app *app, uint64_t now_ns);

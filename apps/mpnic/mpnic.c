@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_eal.h>
-#include <rte_errno.h>
 #include <rte_ethdev.h>
 
 #include "app.h"
@@ -23,13 +21,15 @@
 
 #define NSEC_PER_SEC 1000000000ull
 #define PROMPT_NS 2000000 /* the terminal is looked at so often */
-#define NO_HUGE_MEM "512" /* MiB of the EAL without hugepages; its own default is too small */
+#define EAL_OPTIONS_LEN 2048
+#define EAL_MEM_MIB 256
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct app_conf {
 	bool interactive;
 	bool help;
+	bool verbose;
 	const char *cmdline_file;
 	uint64_t period_ns;
 	int idle; /* enum mpn_idle, -1: by the number of cores */
@@ -60,6 +60,13 @@ static int
 set_help(void *cfg, const char *arg)
 {
 	((struct app_conf *)cfg)->help = true;
+	return 0;
+}
+
+static int
+set_verbose(void *cfg, const char *arg)
+{
+	((struct app_conf *)cfg)->verbose = true;
 	return 0;
 }
 
@@ -112,6 +119,7 @@ static const struct mpn_opt opts[] = {
 		"make a NIC on this link; may be repeated; --link help lists the kinds", add_link},
 	{"idle", 0, "POLICY", "spin, yield or sleep",
 		"while nothing arrives; default: sleep on two cores or one, else spin", set_idle},
+	{"verbose", 0, NULL, NULL, "print what DPDK and its drivers have to say", set_verbose},
 	{"help", 'h', NULL, NULL, "print this", set_help},
 };
 
@@ -179,49 +187,66 @@ find_separator(int argc, char **argv)
 	return i;
 }
 
+/* "-l0" as "-l 0", which is how mpn_eal_start() knows it. */
 static bool
-has_flag(int argc, char **argv, const char *flag)
+has_value_attached(const char *arg)
 {
-	int i;
-
-	for (i = 1; i < argc; i++) {
-		if (strncmp(argv[i], flag, strlen(flag)) == 0)
-			return true;
-	}
-	return false;
+	return arg[0] == '-' && arg[1] != '\0' && strchr("lma", arg[1]) != NULL && arg[2] != '\0';
 }
 
-/* Start the EAL with its own options, and without hugepages where there are none. */
+/* The EAL's options in one string. --no-huge is left out: the memory depends on it. */
 static int
-start_eal(int argc, char **argv)
+join_options(int argc, char **argv, char *text, size_t size, bool *no_huge)
 {
-	static char no_huge[] = "--no-huge", mem[] = "-m", mem_mib[] = NO_HUGE_MEM;
-	static char quiet[] = "--log-level=*:warning";
-	char **args = calloc((size_t)argc + 5, sizeof(*args));
-	bool without = has_flag(argc, argv, "--no-huge");
-	int n = argc, rc;
+	size_t used = 0;
+	int i;
 
-	if (args == NULL)
-		return -ENOMEM;
-	memcpy(args, argv, (size_t)argc * sizeof(*args));
-	if (!without && !has_flag(argc, argv, "--in-memory") &&
-		!has_flag(argc, argv, "--huge-dir") && !mpn_eal_hugepages_usable(0)) {
-		fprintf(stderr, "mpnic: note: no hugepages: running with --no-huge\n");
-		args[n++] = no_huge;
-		without = true;
+	for (i = 1; i < argc && used < size; i++) {
+		const char *arg = argv[i];
+
+		if (arg[0] == '\0' || strpbrk(arg, " \t\n") != NULL) {
+			fprintf(stderr, "mpnic: '%s': expected EAL options without blanks\n", arg);
+			return EXIT_USAGE;
+		}
+		if (strcmp(arg, "--no-huge") == 0)
+			*no_huge = true;
+		else if (has_value_attached(arg))
+			used += (size_t)snprintf(
+				text + used, size - used, "%.2s %s ", arg, arg + 2);
+		else
+			used += (size_t)snprintf(text + used, size - used, "%s ", arg);
 	}
-	if (without && !has_flag(argc, argv, "-m")) {
-		args[n++] = mem;
-		args[n++] = mem_mib;
-	}
-	/* What drivers tell about every step would bury the prompt. */
-	if (!has_flag(argc, argv, "--log-level"))
-		args[n++] = quiet;
-	rc = rte_eal_init(n, args);
-	if (rc < 0)
-		fprintf(stderr, "mpnic: DPDK does not start: %s\n", rte_strerror(rte_errno));
-	free(args);
-	return rc < 0 ? -rte_errno : 0;
+	if (used < size)
+		return EXIT_OK;
+	fprintf(stderr, "mpnic: expected at most %zu characters of EAL options\n", size - 1);
+	return EXIT_USAGE;
+}
+
+/*
+ * Start the EAL with its own options, and with what mpn_eal_start() adds: no hugepages where there are
+ * none, files of our own that are removed at the end.
+ */
+static int
+start_eal(const struct app_conf *app_conf, int argc, char **argv)
+{
+	char text[EAL_OPTIONS_LEN] = "";
+	struct mpn_eal_conf conf = {
+		.prog = argv[0],
+		.link = app_conf->nb_links > 0 ? app_conf->links[0] : NULL,
+		.extra = text,
+		.mem_mib = app_conf->nb_links > 1 ? 2 * EAL_MEM_MIB : EAL_MEM_MIB,
+		.lcore = -1,
+	};
+	int status = join_options(argc, argv, text, sizeof(text), &conf.no_huge);
+	int rc;
+
+	if (status != EXIT_OK)
+		return status;
+	rc = mpn_eal_start(&conf);
+	if (rc == 0)
+		return EXIT_OK;
+	fprintf(stderr, "mpnic: %s\n", app_reason(rc));
+	return rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
 /* ---- NICs ---- */
@@ -230,11 +255,13 @@ static int
 make_nic(const char *name, const char *link)
 {
 	struct mpn_nic_conf conf = {.name = name, .link = link, .server = true};
+	int rc;
 
 	if (mpn_nic_create(&conf) != NULL)
 		return 0;
-	fprintf(stderr, "mpnic: --link: '%s': %s\n", link, app_reason(-errno));
-	return -errno;
+	rc = -errno;
+	fprintf(stderr, "mpnic: %s\n", app_reason(rc));
+	return rc;
 }
 
 /* The ports that the EAL has found by itself: --vdev, -a. */
@@ -381,11 +408,11 @@ main(int argc, char **argv)
 	status = parse_options(&conf, argv[0], argc - separator, argv + separator);
 	if (status >= 0)
 		return status;
-	if (start_eal(separator, argv) != 0)
-		return EXIT_FAILED;
-	app_catch_log();
+	app_catch_log(conf.verbose);
 	catch_signals();
-	status = run_app(&conf, idle);
-	(void)rte_eal_cleanup();
+	status = start_eal(&conf, separator, argv);
+	if (status == EXIT_OK)
+		status = run_app(&conf, idle);
+	mpn_eal_stop();
 	return status;
 }

@@ -89,14 +89,6 @@ eal_is_running(void)
 }
 
 bool
-mpn_eal_hugepages_usable(uint32_t mib)
-{
-	char dir[256];
-
-	return eal_find_hugepages(mib != 0 ? mib : DEFAULT_MEM_MIB, dir, sizeof(dir));
-}
-
-bool
 mpn_eal_has_hugepages(void)
 {
 	return rte_eal_has_hugepages() != 0;

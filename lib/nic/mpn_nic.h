@@ -54,8 +54,6 @@ struct mpn_eal_conf {
 int mpn_eal_start(const struct mpn_eal_conf *conf) MPN_MUST_CHECK;
 /** End the EAL if mpn_eal_start() started it: removes its files. */
 void mpn_eal_stop(void);
-/** True when so much memory could be had in hugepages, before the EAL runs. mib 0: 256. */
-bool mpn_eal_hugepages_usable(uint32_t mib);
 /** True when the EAL runs with hugepages. */
 bool mpn_eal_has_hugepages(void);
 /** Monotonic time in ns from the TSC: no system call. */
