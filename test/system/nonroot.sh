@@ -12,7 +12,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	need setpriv
 	# The build directory may be one that only root can look into.
 	mkdir bin
-	cp "$EBD" "$BUILD"/lib/libmpnic.so.* bin/
+	cp "$EBD" "$BUILD/lib/libmpnic.so.0" bin/
 	EBD=$T/bin/ebd
 	export LD_LIBRARY_PATH=$T/bin
 	chown -R 65534:65534 "$T"

@@ -13,6 +13,14 @@ load() {
 		fail "there is no load"
 }
 
+# Handlers for SIGINT and SIGTERM are there: bits 1 and 14 of the mask.
+catches_signals() { # NAME
+	local mask
+
+	mask=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/${PIDS[$1]}/status")
+	[ $((0x$mask & 0x4002)) -eq $((0x4002)) ]
+}
+
 # The client first: a benchmark that is interrupted has a result all the same.
 serve server "$SERVER_LINK" scratch=mem:16M slow=delay:read=100ms:mem:64M -- --pidfile pid
 [ "$(cat pid)" = "${PIDS[server]}" ] || fail "the pid file has '$(cat pid)'"
@@ -35,7 +43,7 @@ wait_for 10 counter_is server sessions 0 || fail "the copy did not close its ses
 
 # A waiting client.
 start discover "$EBD" info --link virtio:"$T"/nobody.sock x --timeout 600s
-wait_for 10 test -d "$RUNTIME_DIRECTORY/dpdk" || fail "the waiting client did not start"
+wait_for 10 catches_signals discover || fail "the waiting client did not start"
 send discover "$2"
 reap discover 20
 [ "$RC" -ne 0 ] && [ "$RC" -lt 137 ] || fail "the waiting client ended with status $RC"
