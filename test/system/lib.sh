@@ -130,6 +130,7 @@ serve() { # NAME LINK VOLUME... [-- more arguments]
 		shift
 	done
 	[ $# -eq 0 ] || shift
+	[ ${#BEFORE_SERVER[@]} -eq 0 ] || "${BEFORE_SERVER[@]}" &
 	start "$name" "${SERVER_CMD[@]}" "$EBD" serve --link "$link" "${args[@]}" "$@"
 	wait_for 30 is_ready "$name" || fail "$name did not get ready"
 	is_gone "${PIDS[$name]}" && fail "$name ended at once"
@@ -140,6 +141,8 @@ is_ready() {
 	grep -qx ready "$1.out" || is_gone "${PIDS[$1]}"
 }
 
+BEFORE_SERVER=() # what has to happen while the server or the client starts
+BEFORE_CLIENT=()
 SERVER_CMD=() # what stands in front of the server's and the client's command line
 CLIENT_CMD=()
 
@@ -149,6 +152,7 @@ client() { # SECONDS COMMAND [arguments]
 
 	shift
 	RC=0
+	[ ${#BEFORE_CLIENT[@]} -eq 0 ] || "${BEFORE_CLIENT[@]}" &
 	timeout -k 5 "$limit" "${CLIENT_CMD[@]}" "$EBD" "$@" >client.out 2>client.err </dev/null ||
 		RC=$?
 	[ "$RC" -ne 124 ] && [ "$RC" -ne 137 ] || fail "ebd $* did not end within $limit s"
@@ -224,7 +228,7 @@ netns_add() {
 
 # Bring a tap into the bridge once its program has made it.
 join_bridge() { # NETNS TAP
-	wait_for 20 ip -n "$1" link show "$2" || return 1
+	wait_for 20 ip -n "$1" link show "$2" >"$2.log" 2>&1 || return 1
 	ip -n "$1" link set "$2" master br0 mtu "$MTU" up
 }
 
@@ -249,8 +253,8 @@ link_up() { # KIND MTU
 		ip -n "$ns" link set br0 mtu "$MTU" up
 		SERVER_LINK=tap:ebds CLIENT_LINK=tap:ebdc
 		SERVER_CMD=(ip netns exec "$ns") CLIENT_CMD=(ip netns exec "$ns")
-		join_bridge "$ns" ebds &
-		join_bridge "$ns" ebdc &
+		# Each program makes its tap anew: it must be put on the bridge each time.
+		BEFORE_SERVER=(join_bridge "$ns" ebds) BEFORE_CLIENT=(join_bridge "$ns" ebdc)
 		;;
 	af_packet)
 		need_root "network namespaces"
@@ -263,8 +267,25 @@ link_up() { # KIND MTU
 		SERVER_LINK=af_packet:ebds CLIENT_LINK=af_packet:ebdc
 		SERVER_CMD=(ip netns exec "${ns}s") CLIENT_CMD=(ip netns exec "${ns}c")
 		;;
+	switched) # as af_packet, with a bridge in between: what its ports carry can be captured
+		need_root "network namespaces"
+		netns_add "${ns}s"
+		netns_add "${ns}c"
+		netns_add "${ns}b"
+		ip -n "${ns}b" link add br0 type bridge || skip "the kernel has no bridge"
+		ip -n "${ns}b" link set br0 mtu "$MTU" up
+		for end in s c; do
+			ip link add "ebd$end" netns "$ns$end" mtu "$MTU" type veth \
+				peer name "port$end" netns "${ns}b" mtu "$MTU" || skip "the kernel has no veth"
+			ip -n "$ns$end" link set "ebd$end" up
+			ip -n "${ns}b" link set "port$end" master br0 up
+		done
+		SERVER_LINK=af_packet:ebds CLIENT_LINK=af_packet:ebdc
+		SERVER_CMD=(ip netns exec "${ns}s") CLIENT_CMD=(ip netns exec "${ns}c")
+		SWITCH_CMD=(ip netns exec "${ns}b")
+		;;
 	*)
-		fail "'$1': expected vhost, memif, tap or af_packet"
+		fail "'$1': expected vhost, memif, tap, af_packet or switched"
 		;;
 	esac
 }

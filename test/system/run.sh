@@ -18,8 +18,7 @@ q ring-1500 120 ring.sh 1500
 q copy-vhost-9000 240 copy.sh vhost 9000
   copy-memif-1500 240 copy.sh memif 1500
 q copy-memif-9000 240 copy.sh memif 9000
-  copy-tap-1500 240 copy.sh tap 1500
-q copy-tap-9000 240 copy.sh tap 9000
+q copy-tap-1500 240 copy.sh tap 1500
   copy-af_packet-1500 240 copy.sh af_packet 1500
 q copy-af_packet-9000 240 copy.sh af_packet 9000
   two-links 120 two_links.sh

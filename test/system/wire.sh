@@ -9,14 +9,15 @@
 need tshark
 need dumpcap
 need python3
-link_up af_packet "$1"
+link_up switched "$1"
 make_image disk.img 2048
 cp disk.img original.img
 make_image changed.img 2048
 dissector=$SRC/doc/ebd.lua
 
 capture() { # FILE
-	start capture "${SERVER_CMD[@]}" dumpcap -q -B 64 -i ebds -w "$1"
+	start capture "${SWITCH_CMD[@]}" dumpcap -q -B 64 -i ports \
+		-f "ether proto 0x0666 or ether proto 0x0667" -w "$1"
 	wait_for 20 grep -q "^File: " capture.err || fail "the capture did not start"
 }
 
@@ -26,7 +27,7 @@ end_capture() { # FILE
 	wait_for 20 has_advert "$1" || fail "the end is not in the capture"
 	send capture INT
 	reap capture 20
-	grep -q "dropped: 0\|received/dropped on interface 'ebds': [0-9]*/0 " capture.err ||
+	grep -q "dropped: 0\|received/dropped on interface 'ports': [0-9]*/0 " capture.err ||
 		skip "the kernel dropped frames of the capture: $(tail -n 1 capture.err)"
 }
 
@@ -61,6 +62,7 @@ capture read.pcapng
 expect_ok 60 copy --link "$CLIENT_LINK" "${MTU_ARGS[@]}" ebd:disk0 out.img
 end_capture read.pcapng
 judge read.pcapng original.img read
+python3 "$SRC/test/system/judge.py" changed.img read <fields && fail "the judge takes any image"
 
 capture write.pcapng
 expect_ok 60 copy --link "$CLIENT_LINK" "${MTU_ARGS[@]}" --sparse off changed.img ebd:disk0
