@@ -25,7 +25,7 @@ static_assert(1u << INI_GRANULE_SHIFT >= WIRE_EBD_MAX_QUANTUM, "a data command s
 #define INI_CTRL_RETRY_NS (20ull * XFER_NSEC_PER_MSEC)
 #define INI_CTRL_TRIES 6 /* of OPEN and PROOF, before discovery starts again */
 #define INI_PROBE_TRIES 3 /* of each payload unit */
-#define INI_DEAD_FRAMES 3 /* unanswered frames, at least, before a silent peer is dead */
+#define INI_DEAD_FRAMES 5 /* unanswered frames, at least, before a silent peer is dead */
 #define INI_RUNNING_TRIES 5 /* back-off of a command the target says it is working on */
 
 struct ini_slot {
