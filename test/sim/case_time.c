@@ -103,3 +103,20 @@ case_one_credit(struct world *w)
 	/* 900 commands of about 100 us each, one after the other. */
 	CASE_CHECK(w, w->clock.now - start < 150 * MSEC);
 }
+
+void
+case_no_stall(struct world *w)
+{
+	struct sim_result r;
+	uint64_t seed;
+
+	for (seed = 1; seed <= 100; seed++) {
+		sim_run(w, seed, 500, 0, NULL, 0, &r);
+		if (!r.failed && r.slowest_ns > 100 * MSEC)
+			sim_fail(w, CR_liveness, "a command took %llu us in seed %llu",
+				(unsigned long long)(r.slowest_ns / 1000),
+				(unsigned long long)seed);
+		if (w->failure.failed)
+			return;
+	}
+}

@@ -41,6 +41,7 @@ struct sim_case {
 	X(double_strikes, "every two of them") \
 	X(blackout, "nothing goes through for 2 s of every 7, then for 5 s of every 7") \
 	X(silent_target, "the target falls silent for good: commands time out, and close ends") \
+	X(no_stall, "without faults nothing waits for a timer, whatever the parameters") \
 	X(one_credit, "with one command in flight nothing waits for a timer") \
 	X(sessions64, "64 sessions: memory as computed, and idle ones cost nothing")
 

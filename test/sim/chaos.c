@@ -43,10 +43,32 @@ kill_target(struct world *w, enum sim_fault kind)
 	node_start_later(w, SIM_TGT, down);
 }
 
+/* A drained target is stopped, healed network or not: it takes no commands any more. */
+static void
+stop_event(struct world *w, void *arg, uint64_t incarnation)
+{
+	if (w->node[SIM_TGT].incarnation != incarnation)
+		return;
+	node_kill(w, SIM_TGT);
+	node_start_later(w, SIM_TGT, MSEC);
+}
+
+static void
+drain_target(struct world *w)
+{
+	uint64_t ns = draw_ns(w, SIM_F_drain, MSEC, 200 * MSEC);
+
+	if (!w->faults.active || !w->node[SIM_TGT].up || w->node[SIM_TGT].hang_until > w->clock.now)
+		return;
+	note(w, SIM_F_drain, SIM_TGT, ns);
+	xfer_tgt_drain(w->tgt.eng);
+	clock_at(&w->clock, w->clock.now + ns, stop_event, NULL, w->node[SIM_TGT].incarnation);
+}
+
 static void
 kill_client(struct world *w, uint8_t client)
 {
-	uint64_t down = draw_ns(w, SIM_F_ini_kill, MSEC / 100, 1000 * MSEC);
+	uint64_t down = draw_ns(w, SIM_F_ini_kill, MSEC / 100, 4000 * MSEC);
 	unsigned i;
 
 	if (!w->faults.active)
@@ -67,6 +89,8 @@ death_event(struct world *w, void *arg, uint64_t what)
 
 	if (kind == SIM_F_ini_kill)
 		kill_client(w, (uint8_t)(what >> 8));
+	else if (kind == SIM_F_drain)
+		drain_target(w);
 	else
 		kill_target(w, kind);
 }
@@ -137,6 +161,8 @@ chaos_step(struct world *w)
 	}
 	if (sim_fault_strikes(&w->faults, SIM_F_tgt_kill))
 		clock_at(&w->clock, soon, death_event, NULL, SIM_F_tgt_kill);
+	if (sim_fault_strikes(&w->faults, SIM_F_drain))
+		clock_at(&w->clock, soon, death_event, NULL, SIM_F_drain);
 	if (sim_fault_strikes(&w->faults, SIM_F_power))
 		clock_at(&w->clock, soon, death_event, NULL, SIM_F_power);
 	if (sim_fault_strikes(&w->faults, SIM_F_ini_kill)) {

@@ -30,11 +30,13 @@
 	X(stale, 500, 20000, "a copy of a frame arrives again up to a minute later") \
 	X(partition, 200, 5000, "a node is cut off for 1 ms to 2 s") \
 	X(oneway, 200, 5000, "a node is cut off in one direction") \
-	X(queue, RNG_PPM, RNG_PPM, "a switch port holds 2 to 64 frames") \
+	X(queue, RNG_PPM, RNG_PPM, \
+		"a switch port holds no more than 2 to 64 frames of 1500 bytes") \
 	X(mtu, 100, 3000, "frames above the smallest MTU vanish for a while") \
 	X(smallpath, RNG_PPM, RNG_PPM, "the path carries less than the MTU of the ends says") \
 	X(nobuf, 500, 10000, "the target's pool is empty for 1 to 50 ms") \
 	X(tgt_kill, 500, 5000, "the target is killed and starts again") \
+	X(drain, 200, 2000, "the target is drained, then stopped, and starts again") \
 	X(power, 250, 2500, "the target loses power: what was not flushed is lost or not") \
 	X(ini_kill, 250, 2500, "an initiator is killed and starts again") \
 	X(hang, 200, 2000, "a node does nothing for a while") \

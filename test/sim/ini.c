@@ -118,7 +118,7 @@ done(struct xfer_cmd *cmd, int status)
 	c->next_free = ini->free;
 	ini->free = c;
 	ini->nb_live--;
-	load_done(w, ini, status);
+	load_done(w, c, status);
 }
 
 static void

@@ -136,12 +136,15 @@ next_event(struct world *w, void *arg, uint64_t incarnation)
 }
 
 void
-load_done(struct world *w, struct sim_ini *ini, int status)
+load_done(struct world *w, const struct sim_cmd *c, int status)
 {
 	struct sim_load *l = &w->load;
+	struct sim_ini *ini = c->ini;
+	uint64_t took = node_now(w, ini->node) - c->cmd.submit_ns;
 	uint64_t think = w->conf.think_ns == 0 ? 0 : rng_exp(&l->rng, w->conf.think_ns);
 
 	l->ended++;
+	l->slowest_ns = MPN_MAX(l->slowest_ns, took);
 	l->retired++;
 	l->by_status[status == 0 ? 0 : status == -ECANCELED ? 1 : 2]++;
 	if (!l->running || w->failure.failed)

@@ -32,7 +32,7 @@ struct options {
 
 /* Sums over all seeds. */
 struct totals {
-	uint64_t seeds, ops, events, checks, virtual_ns, heal_max_ns;
+	uint64_t seeds, ops, events, checks, virtual_ns, heal_max_ns, slowest_ns;
 	uint64_t hits[SIM_F_COUNT];
 	uint64_t outcomes[3];
 	struct xfer_stats stats;
@@ -163,6 +163,7 @@ add_result(struct totals *t, const struct sim_result *r)
 	t->checks += r->checks;
 	t->virtual_ns += r->virtual_ns;
 	t->heal_max_ns = MPN_MAX(t->heal_max_ns, r->heal_ns);
+	t->slowest_ns = MPN_MAX(t->slowest_ns, r->slowest_ns);
 	for (i = 0; i < SIM_F_COUNT; i++)
 		t->hits[i] += r->hits[i];
 	for (i = 0; i < 3; i++)
@@ -179,9 +180,10 @@ print_totals(const struct totals *t, double seconds)
 	       " cancelled, %" PRIu64 " failed), %" PRIu64 " sectors judged\n",
 		t->seeds, t->ops, t->outcomes[0], t->outcomes[1], t->outcomes[2], t->checks);
 	printf("%.1f s, %.1f us a command; %" PRIu64 " events, %.0f s of virtual time, healed "
-	       "within %.1f s\n",
+	       "within %.1f s, slowest command %.3f s\n",
 		seconds, seconds * 1e6 / (double)(t->ops ? t->ops : 1), t->events,
-		(double)t->virtual_ns / 1e9, (double)t->heal_max_ns / 1e9);
+		(double)t->virtual_ns / 1e9, (double)t->heal_max_ns / 1e9,
+		(double)t->slowest_ns / 1e9);
 	printf("faults that struck:\n");
 	for (i = 0; i < SIM_F_COUNT; i++)
 		printf("  %-14s %12" PRIu64 "  %s\n", sim_fault_names[i], t->hits[i],

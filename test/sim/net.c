@@ -154,7 +154,6 @@ arrive(struct world *w, void *arg, uint64_t aux)
 {
 	struct sim_frame *f = arg;
 
-	w->net.in_flight[f->to]--;
 	if (f->stale)
 		w->net.nb_stale--;
 	w->net.nb_arrived++;
@@ -166,7 +165,6 @@ void
 net_inject(struct world *w, struct sim_frame *f, uint8_t to, uint64_t delay_ns)
 {
 	f->to = to;
-	w->net.in_flight[to]++;
 	clock_at(&w->clock, w->clock.now + delay_ns, arrive, f, 0);
 }
 
@@ -194,9 +192,6 @@ is_lost(struct world *w, const struct sim_frame *f, enum sim_fault *why)
 		*why = SIM_F_burst;
 	} else if (sim_fault_strikes(&w->faults, SIM_F_loss)) {
 		*why = SIM_F_loss;
-	} else if (w->faults.active && net->in_flight[f->to] >= w->conf.port_queue) {
-		*why = SIM_F_queue;
-		w->faults.hits[SIM_F_queue]++;
 	} else {
 		lost = false;
 	}
@@ -261,10 +256,30 @@ damage(struct world *w, struct sim_frame *f)
 	}
 }
 
-static uint64_t
-delay_of(struct world *w)
+/*
+ * The port of the switch towards f->to: frames wait there for each other, and what finds too many is
+ * dropped.
+ * @param delay  until the frame is at the port; then, until it has left it
+ */
+static bool
+pass_port(struct world *w, const struct sim_frame *f, uint64_t *delay)
 {
-	uint64_t d = w->conf.delay_ns;
+	uint64_t *free_at = &w->net.port_free_at[f->to], at = w->clock.now + *delay;
+	uint64_t wait = *free_at > at ? *free_at - at : 0;
+
+	if (w->faults.active && wait > w->conf.port_queue_ns) {
+		w->faults.hits[SIM_F_queue]++;
+		return false;
+	}
+	*delay += wait + (uint64_t)f->len * w->conf.ps_per_byte / 1000;
+	*free_at = w->clock.now + *delay;
+	return true;
+}
+
+static uint64_t
+extra_delay(struct world *w)
+{
+	uint64_t d = 0;
 
 	if (w->conf.jitter_ns > 0)
 		d += rng_exp(&w->net.rng, w->conf.jitter_ns);
@@ -288,10 +303,21 @@ record_stale(struct world *w, const struct sim_frame *f)
 	net_inject(w, c, c->to, rng_log(&w->faults.rng[SIM_F_stale], STALE_MIN_NS, STALE_MAX_NS));
 }
 
+/* Send f to its node; it reaches the switch after this delay. */
+static void
+forward(struct world *w, struct sim_frame *f, uint64_t delay)
+{
+	if (pass_port(w, f, &delay))
+		net_inject(w, f, f->to, delay + extra_delay(w));
+	else
+		lose(w, f, SIM_F_queue);
+}
+
 static void
 route(struct world *w, struct sim_frame *f, uint8_t to, uint64_t leaves_in)
 {
 	enum sim_fault why = SIM_F_COUNT;
+	uint64_t delay = leaves_in + w->conf.delay_ns;
 
 	f->to = to;
 	record_stale(w, f);
@@ -301,10 +327,10 @@ route(struct world *w, struct sim_frame *f, uint8_t to, uint64_t leaves_in)
 	}
 	if (sim_fault_strikes(&w->faults, SIM_F_dup)) {
 		note_strike(w, SIM_F_dup, f);
-		net_inject(w, net_copy(w, f), to, leaves_in + delay_of(w));
+		forward(w, net_copy(w, f), delay);
 	}
 	damage(w, f);
-	net_inject(w, f, f->to, leaves_in + delay_of(w));
+	forward(w, f, delay);
 }
 
 static void
@@ -340,7 +366,7 @@ net_send(struct world *w, struct sim_frame *f)
 		return;
 	case SIM_DUP:
 		if (f->to != SIM_ALL)
-			net_inject(w, net_copy(w, f), f->to, leaves_in + w->conf.delay_ns);
+			forward(w, net_copy(w, f), leaves_in + w->conf.delay_ns);
 		break;
 	case SIM_PASS:
 		break;

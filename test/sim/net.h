@@ -57,7 +57,7 @@ struct sim_net {
 	uint64_t deaf_until[SIM_NODES]; /**< what is sent to it is lost */
 	uint64_t small_until; /**< frames above the smallest MTU are lost */
 	uint32_t burst_left[SIM_NODES];
-	uint32_t in_flight[SIM_NODES]; /**< frames on their way to it */
+	uint64_t port_free_at[SIM_NODES]; /**< when the switch has sent it all there is for it */
 	uint32_t nb_stale; /**< recorded copies still to come */
 	uint64_t nb_sent;
 	uint64_t nb_arrived;

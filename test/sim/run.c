@@ -7,7 +7,7 @@
 
 #define MSEC (1000 * 1000ull)
 #define SAFETY_NS (120 * XFER_NSEC_PER_SEC) /* of virtual time, for the phase with faults */
-#define LIVENESS_NS (20 * XFER_NSEC_PER_SEC) /* from the healing to the end of the last command */
+#define LIVENESS_NS (5 * XFER_NSEC_PER_SEC) /* from the healing to the end of the last command */
 #define STALE_NS (62 * XFER_NSEC_PER_SEC)
 #define FINAL_NS (20 * XFER_NSEC_PER_SEC)
 
@@ -203,6 +203,8 @@ sim_run(struct world *w, uint64_t seed, uint32_t ops, uint32_t fault_mask, const
 	w->faults.skip = skip;
 	w->faults.skip_bits = skip_bits;
 	load_reset(w, ops);
+	w->faults.hits[SIM_F_timeout] = sim_fault_on(&drawn, SIM_F_timeout);
+	w->faults.hits[SIM_F_wrap] = sim_fault_on(&drawn, SIM_F_wrap);
 	start = w->clock.now;
 	run_safety(w);
 	if (!w->failure.failed)
@@ -218,6 +220,7 @@ sim_run(struct world *w, uint64_t seed, uint32_t ops, uint32_t fault_mask, const
 		.faults = w->faults.on,
 		.virtual_ns = w->clock.now - start,
 		.heal_ns = w->heal_ns,
+		.slowest_ns = w->load.slowest_ns,
 		.checks = w->oracle.checks,
 	};
 	memcpy(result->hits, w->faults.hits, sizeof(result->hits));

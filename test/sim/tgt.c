@@ -230,9 +230,10 @@ tgt_boot(struct world *w)
 	xfer_tgt_conf_default(&c);
 	memset(c.uuid, 0x77, sizeof(c.uuid));
 	c.epoch = ++t->epoch;
-	c.max_sessions = SIM_MAX_SESSIONS;
+	c.max_sessions = (uint16_t)w->conf.max_sessions;
 	c.max_exports = 2;
 	c.max_depth = w->conf.depth;
+	c.lease_ns = w->conf.lease_ns;
 	c.credits = w->conf.credits;
 	c.grant_frames = w->conf.grant_frames;
 	c.features = w->conf.crc ? WIRE_FEAT_CRC : 0;

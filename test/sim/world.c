@@ -52,11 +52,13 @@ conf_plain(struct sim_conf *c, uint64_t seed)
 		.p_ini = WIRE_EBD_P_SMALL,
 		.path_len = UINT32_MAX,
 		.nic_queue = SIM_NIC_QUEUE,
-		.port_queue = UINT32_MAX,
+		.port_queue_ns = UINT64_MAX,
 		.ps_per_byte = 800,
 		.delay_ns = 10 * 1000,
 		.disk_ns = 10 * 1000,
 		.nb_bufs = 64,
+		.max_sessions = SIM_MAX_SESSIONS,
+		.lease_ns = 30 * XFER_NSEC_PER_SEC,
 		.crc = true,
 		.depth = 16,
 		.credits = 64,
@@ -78,10 +80,10 @@ draw_links(struct sim_conf *c, struct rng *r, const struct sim_faults *f)
 		      (sim_fault_on(f, SIM_F_smallpath) ? units[rng_below(r, 2)] : units[2]);
 	c->frame_align = rng_below(r, 2) ? 0 : rng_below(r, 64);
 	c->nic_queue = (uint32_t)rng_log(r, 2, SIM_NIC_QUEUE);
-	c->port_queue = (uint32_t)rng_log(r, 4, 64);
-	if (!sim_fault_on(f, SIM_F_queue))
-		c->port_queue = UINT32_MAX;
 	c->ps_per_byte = (uint32_t)rng_log(r, 80, 8000);
+	c->port_queue_ns = rng_log(r, 2, 64) * 1500 * c->ps_per_byte / 1000;
+	if (!sim_fault_on(f, SIM_F_queue))
+		c->port_queue_ns = UINT64_MAX;
 	c->delay_ns = rng_log(r, 500, 100 * 1000);
 	c->jitter_ns = rng_below(r, 2) ? 0 : c->delay_ns / 4;
 	c->reorder_ns = (1 + rng_below(r, 10)) * (2 * c->delay_ns + 10 * 1000);
@@ -103,6 +105,9 @@ draw_nodes(struct sim_conf *c, struct rng *r, const struct sim_faults *f)
 	c->disk_ns = rng_log(r, 1000, 500 * 1000);
 	c->disk_sync_ppm = third[rng_below(r, 3)];
 	c->nb_bufs = (uint32_t)rng_log(r, 2, SIM_MAX_BUFS);
+	c->max_sessions = rng_below(r, 2) ? c->nb_ini : SIM_MAX_SESSIONS;
+	/* Longer than the initiators' keepalive, shorter than some of them are away. */
+	c->lease_ns = rng_log(r, 5 * XFER_NSEC_PER_SEC / 2, 30 * XFER_NSEC_PER_SEC);
 	c->wrap = sim_fault_on(f, SIM_F_wrap);
 	c->depth = (uint16_t)rng_log(r, 1, 64);
 	c->credits = (uint32_t)rng_log(r, 8, 512);

@@ -28,7 +28,7 @@ struct sim_conf {
 	uint32_t path_len; /**< longest frame the switch carries */
 	uint32_t frame_align; /**< of frames in memory: 0..63 */
 	uint32_t nic_queue;
-	uint32_t port_queue;
+	uint64_t port_queue_ns; /**< a frame that would wait longer at the switch is dropped */
 	uint32_t ps_per_byte;
 	uint64_t delay_ns;
 	uint64_t jitter_ns;
@@ -38,6 +38,8 @@ struct sim_conf {
 	uint64_t disk_ns;
 	uint32_t disk_sync_ppm; /**< requests that are done at once */
 	uint32_t nb_bufs;
+	uint32_t max_sessions; /**< of the target */
+	uint64_t lease_ns;
 	bool crc;
 	bool wrap; /**< clocks and sequence numbers start just before they wrap */
 	bool tracks_power; /**< a named case will cut the power */
@@ -65,6 +67,7 @@ struct sim_load {
 	uint32_t ended;
 	uint32_t retired; /**< ended or died with their initiator */
 	bool running;
+	uint64_t slowest_ns; /**< of all commands, from submission to end */
 	uint64_t by_status[3]; /**< well, cancelled, other errors */
 };
 
@@ -110,7 +113,7 @@ void load_reset(struct world *w, uint32_t ops);
 /** Let the users of this initiator submit what they want to have in flight. */
 void load_fill(struct world *w, struct sim_ini *ini);
 /** A command ended. */
-void load_done(struct world *w, struct sim_ini *ini, int status);
+void load_done(struct world *w, const struct sim_cmd *c, int status);
 
 /* chaos.c */
 /** An op has ended: time for something to go wrong? */
@@ -128,6 +131,7 @@ struct sim_result {
 	uint32_t faults; /**< kinds that were on */
 	uint64_t virtual_ns;
 	uint64_t heal_ns;
+	uint64_t slowest_ns;
 	uint64_t checks;
 	uint64_t hits[SIM_F_COUNT];
 	uint64_t outcomes[3];
