@@ -40,6 +40,7 @@ struct eal_args {
 
 static bool we_started;
 static bool we_ended;
+static bool skip_cleanup;
 static bool with_hugepages;
 
 /* ---- Time ---- */
@@ -315,12 +316,19 @@ mpn_eal_start(const struct mpn_eal_conf *conf)
 }
 
 void
+eal_skip_cleanup(void)
+{
+	skip_cleanup = true;
+}
+
+void
 mpn_eal_stop(void)
 {
 	if (!we_started || we_ended)
 		return;
 	mpn_nic_pool_reap();
 	we_ended = true;
-	(void)rte_eal_cleanup();
+	if (!skip_cleanup)
+		(void)rte_eal_cleanup();
 	eal_remove_own_files();
 }

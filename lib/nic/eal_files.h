@@ -30,6 +30,11 @@ void eal_restore_runtime_dir(void);
 
 /* Remove what processes of ours left that were killed. */
 void eal_remove_stale_files(void);
+/*
+ * Let mpn_eal_stop() leave the rest to the end of the process. For a driver that leaves something behind
+ * which the EAL's own cleanup would stumble over.
+ */
+void eal_skip_cleanup(void);
 /* Remove our own. */
 void eal_remove_own_files(void);
 

@@ -14,6 +14,7 @@
 #include <rte_common.h>
 #include <rte_ether.h>
 
+#include "eal_files.h"
 #include "link_side.h"
 #include "mpn_log.h"
 
@@ -70,6 +71,8 @@ memif_open(struct link *l)
 	rc = side_serve(l, SOCK_SEQPACKET);
 	if (rc < 0)
 		return rc;
+	/* The driver frees the handle of its listening socket, which stays on the EAL's list. */
+	eal_skip_cleanup();
 	rc = plug_memif(l);
 	if (rc < 0) {
 		side_close(l);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_alarm.h>
 #include <rte_ethdev.h>
@@ -204,23 +207,47 @@ side_replug(struct link *l)
 static void
 note_fence(void *arg)
 {
-	atomic_store_explicit((atomic_bool *)arg, true, memory_order_release);
+	atomic_store_explicit((atomic_int *)arg, gettid(), memory_order_release);
+}
+
+/* Does the thread sleep? Then it waits for the next interrupt: it sleeps nowhere else. */
+static bool
+is_asleep(int tid)
+{
+	char path[64], stat[256] = "";
+	const char *state;
+	ssize_t n;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true; /* there is no telling */
+	n = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	state = n > 0 ? strrchr(stat, ')') : NULL;
+	return state == NULL || strncmp(state, ") S", 3) == 0;
 }
 
 /*
  * The interrupt thread may still be busy with the loss of the connection, now or in an alarm the driver
- * has set. It does one thing after the other: once an alarm of ours has run, so has that.
+ * has set. It does one thing after the other: once an alarm of ours has run, so has that. After each
+ * interrupt it looks at all handles again, and net_memif frees the one of its listening socket without
+ * taking it off that list: so wait until it sleeps, too.
  */
 static void
 wait_for_interrupts(struct link_side *s)
 {
 	uint64_t deadline = mpn_now_ns() + ANSWER_MS * 1000000ull;
+	int tid;
 
-	atomic_store(&s->fence, false);
+	atomic_store(&s->fence, 0);
 	if (rte_eal_alarm_set(1, note_fence, &s->fence) < 0)
 		return;
-	while (!atomic_load_explicit(&s->fence, memory_order_acquire) && mpn_now_ns() < deadline)
+	do {
 		(void)sched_yield();
+		tid = atomic_load_explicit(&s->fence, memory_order_acquire);
+	} while ((tid == 0 || !is_asleep(tid)) && mpn_now_ns() < deadline);
 	(void)rte_eal_alarm_cancel(note_fence, &s->fence);
 }
 

@@ -17,7 +17,7 @@ struct link_side {
 	enum sock_side side;
 	int type; /* of the socket: SOCK_STREAM, SOCK_SEQPACKET */
 	int lock_fd;
-	atomic_bool fence; /* the interrupt thread has done what it had to do */
+	atomic_int fence; /* the interrupt thread's number once it has done what it had to do */
 	char mac[18]; /* our station address, the same after each plugging */
 	int (*plug)(struct link *l); /* as a user: make the port; logs nothing */
 };
