@@ -25,6 +25,7 @@ static_assert(1u << INI_GRANULE_SHIFT >= WIRE_EBD_MAX_QUANTUM, "a data command s
 #define INI_CTRL_RETRY_NS (20ull * XFER_NSEC_PER_MSEC)
 #define INI_CTRL_TRIES 6 /* of OPEN and PROOF, before discovery starts again */
 #define INI_PROBE_TRIES 3 /* of each payload unit */
+#define INI_PROBE_ROUNDS 4 /* before commands that were accepted become too large */
 #define INI_DEAD_FRAMES 5 /* unanswered frames, at least, before a silent peer is dead */
 #define INI_RUNNING_TRIES 5 /* back-off of a command the target says it is working on */
 
@@ -45,6 +46,7 @@ struct xfer_ini {
 	bool tail_probe_out;
 	bool sealed; /* the session's frames carry checksums */
 	uint8_t ctrl_tries;
+	uint8_t probe_rounds; /* fruitless ones since the session was live */
 	uint8_t peer[6];
 	uint64_t nonce;
 	uint64_t epoch;

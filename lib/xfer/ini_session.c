@@ -191,13 +191,27 @@ finish_close(struct xfer_ini *ini, uint64_t now_ns)
 	ini_event(ini, XFER_EV_CLOSED, 0);
 }
 
+/*
+ * Probes of this size did not come back. A smaller unit may mean that commands which were accepted
+ * cannot be sent any more: a lossy moment is no reason for that.
+ */
+static bool
+may_probe_smaller(struct xfer_ini *ini)
+{
+	uint32_t p = unit_below(ini->p - 1);
+
+	if (p == 0)
+		return false;
+	return wire_quantum(p) >= ini->quantum || ++ini->probe_rounds >= INI_PROBE_ROUNDS;
+}
+
 /* The tries of a state are used up. */
 static void
 give_up_state(struct xfer_ini *ini, uint64_t now_ns)
 {
 	if (ini->state == XFER_INI_CLOSING) {
 		finish_close(ini, now_ns);
-	} else if (ini->state == XFER_INI_PROBE && unit_below(ini->p - 1) != 0) {
+	} else if (ini->state == XFER_INI_PROBE && may_probe_smaller(ini)) {
 		/* The path does not carry frames of this size. */
 		ini->p = unit_below(ini->p - 1);
 		enter(ini, XFER_INI_PROBE, now_ns);
@@ -330,6 +344,7 @@ rx_opened(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *
 	if (!ini->was_live || quantum < ini->quantum)
 		ini->quantum = quantum;
 	ini->was_live = true;
+	ini->probe_rounds = 0;
 	ini->unanswered = 0;
 	ini->stats.sessions++;
 	enter(ini, XFER_INI_LIVE, now_ns);
