@@ -169,6 +169,7 @@ part_demo() {
 part_perf() {
 	report_run "perf: ratio to nbdkit" 300 test/perf/compare-nbdkit.sh --build "$B/gcc" --short --check
 	sed -n 's/^ratio/      ratio/p' "$REPORT_DIR/perf__ratio_to_nbdkit.log"
+	report_meson perf "$B/gcc" --suite perf
 }
 
 start=$EPOCHREALTIME
