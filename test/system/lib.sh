@@ -223,6 +223,7 @@ same() { # FILE FILE
 netns_add() {
 	ip netns add "$1" || skip "no network namespaces here"
 	NETNS+=("$1")
+	nsenter --net="/run/netns/$1" true || skip "no way into network namespaces here"
 	ip -n "$1" link set lo up
 }
 
@@ -252,7 +253,7 @@ link_up() { # KIND MTU
 		ip -n "$ns" link add br0 type bridge || skip "the kernel has no bridge"
 		ip -n "$ns" link set br0 mtu "$MTU" up
 		SERVER_LINK=tap:ebds CLIENT_LINK=tap:ebdc
-		SERVER_CMD=(ip netns exec "$ns") CLIENT_CMD=(ip netns exec "$ns")
+		SERVER_CMD=(nsenter --net="/run/netns/$ns") CLIENT_CMD=(nsenter --net="/run/netns/$ns")
 		# Each program makes its tap anew: it must be put on the bridge each time.
 		BEFORE_SERVER=(join_bridge "$ns" ebds) BEFORE_CLIENT=(join_bridge "$ns" ebdc)
 		;;
@@ -265,7 +266,7 @@ link_up() { # KIND MTU
 		ip -n "${ns}s" link set ebds up
 		ip -n "${ns}c" link set ebdc up
 		SERVER_LINK=af_packet:ebds CLIENT_LINK=af_packet:ebdc
-		SERVER_CMD=(ip netns exec "${ns}s") CLIENT_CMD=(ip netns exec "${ns}c")
+		SERVER_CMD=(nsenter --net="/run/netns/${ns}s") CLIENT_CMD=(nsenter --net="/run/netns/${ns}c")
 		;;
 	switched) # as af_packet, with a bridge in between: what its ports carry can be captured
 		need_root "network namespaces"
@@ -281,8 +282,8 @@ link_up() { # KIND MTU
 			ip -n "${ns}b" link set "port$end" master br0 up
 		done
 		SERVER_LINK=af_packet:ebds CLIENT_LINK=af_packet:ebdc
-		SERVER_CMD=(ip netns exec "${ns}s") CLIENT_CMD=(ip netns exec "${ns}c")
-		SWITCH_CMD=(ip netns exec "${ns}b")
+		SERVER_CMD=(nsenter --net="/run/netns/${ns}s") CLIENT_CMD=(nsenter --net="/run/netns/${ns}c")
+		SWITCH_CMD=(nsenter --net="/run/netns/${ns}b")
 		;;
 	*)
 		fail "'$1': expected vhost, memif, tap, af_packet or switched"
