@@ -222,6 +222,22 @@ find_session(struct xfer_tgt *t, const struct wire_open *o)
 	return NULL;
 }
 
+/* Was this very session here before? Who opens again does so with another nonce: it is a late copy. */
+static bool
+has_ended(const struct xfer_tgt *t, const struct wire_open *o)
+{
+	const struct xfer_session *s;
+	uint32_t i;
+
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		s = &t->sessions[i];
+		if (s->state == SESSION_FREE && s->nonce == o->nonce && s->queue == o->queue &&
+			memcmp(s->client_uuid, o->client_uuid, sizeof(s->client_uuid)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static struct xfer_session *
 find_free_session(struct xfer_tgt *t)
 {
@@ -291,6 +307,8 @@ rx_proof(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const stru
 			push_opened(t, s);
 		return s->state == SESSION_CLOSING ? WIRE_DROP_STATE : WIRE_ACCEPT;
 	}
+	if (has_ended(t, &p.open))
+		return WIRE_DROP_NONCE;
 	status = check_open(t, port, &p.open);
 	if (status == WIRE_ST_OK) {
 		fence_older(t, &p.open, now_ns);

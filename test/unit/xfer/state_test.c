@@ -146,6 +146,28 @@ answers_to_an_earlier_open_are_told_by_their_nonce(void **state)
 	pair_free(p);
 }
 
+/* The network held a copy of the PROOF; its session has been used and closed meanwhile. */
+static void
+a_late_copy_of_a_proof_opens_no_ghost(void **state)
+{
+	static struct record r;
+	struct pair *p = open_recorded(&r);
+	struct xfer_session_info info;
+	struct pair_frame f;
+
+	(void)state;
+	xfer_ini_close(p->ini, p->now_ns);
+	pair_settle(p);
+	assert_int_equal(p->nb_closed, 1);
+	to_tgt_expect(p, find(r.to_tgt, r.nb_to_tgt, WIRE_CTRL, WIRE_CTRL_PROOF), WIRE_DROP_NONCE);
+	assert_false(pair_pull_tgt(p, &f));
+	assert_int_equal(xfer_tgt_session_info(p->tgt, 0, p->now_ns, &info), -ENOENT);
+	assert_int_equal(xfer_ini_open(p->ini, p->now_ns), 0);
+	pair_settle(p);
+	assert_int_equal(xfer_ini_get_state(p->ini), XFER_INI_LIVE);
+	pair_free(p);
+}
+
 /* Nobody may answer for the target but the target. */
 static void
 another_station_cannot_end_a_session(void **state)
@@ -258,6 +280,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_live_session_is_not_opened_again),
 		cmocka_unit_test(answers_to_an_earlier_open_are_told_by_their_nonce),
+		cmocka_unit_test(a_late_copy_of_a_proof_opens_no_ghost),
 		cmocka_unit_test(another_station_cannot_end_a_session),
 		cmocka_unit_test(a_flood_of_questions_finds_no_room),
 		cmocka_unit_test(an_acknowledgement_ahead_of_all_is_not_believed),
