@@ -313,7 +313,7 @@ ini_boot(struct world *w, struct sim_ini *ini)
 
 	xfer_ini_conf_default(c);
 	memset(c->client_uuid, 0xc0 + ini->client, sizeof(c->client_uuid));
-	c->nonce = (1 + (uint64_t)w->oracle.life[ini->index]) << 32;
+	c->nonce = (1 + w->deaths[ini->client]) << 32;
 	sim_mac(c->mac, ini->node);
 	if (w->conf.seed & 1)
 		sim_mac(c->target, SIM_TGT);
@@ -350,6 +350,7 @@ ini_died(struct world *w, struct sim_ini *ini)
 		sim_fail(w, CR_contract, "initiator %u wrote behind its memory", ini->index);
 	world_add_stats(&w->dead, xfer_ini_stats(ini->eng));
 	w->load.retired += ini->nb_live;
+	w->deaths[ini->client]++;
 	oracle_killed(w, ini->index);
 	memset(ini->mem.base, 0xee, ini->mem.size);
 	reset_cmds(ini);

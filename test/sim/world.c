@@ -152,6 +152,7 @@ world_reset(struct world *w, uint32_t fault_mask)
 	w->heal_ns = 0;
 	memset(&w->failure, 0, sizeof(w->failure));
 	memset(&w->dead, 0, sizeof(w->dead));
+	memset(w->deaths, 0, sizeof(w->deaths));
 	net_reset(w);
 	oracle_reset(w);
 	disk_reset(w);

@@ -82,6 +82,7 @@ struct world {
 	struct sim_tgt tgt;
 	struct sim_ini ini[SIM_MAX_INI];
 	unsigned nb_ini;
+	uint64_t deaths[SIM_MAX_INI]; /**< of each client: names its starts, for all its queues */
 	struct sim_load load;
 	struct sim_failure failure;
 	struct xfer_stats dead; /**< sums of the engines' counters, of those that are gone */
