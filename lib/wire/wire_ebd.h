@@ -356,17 +356,24 @@ wire_ebd_load(struct wire_ebd *h, const void *frame)
 	h->ethertype = __builtin_bswap16(h->ethertype);
 }
 
+/** Give a header that was filled in where it stands in its frame the byte order of the wire. */
+static inline void
+wire_ebd_to_wire(struct wire_ebd *h)
+{
+	h->ethertype = __builtin_bswap16(h->ethertype);
+}
+
 /** Write the 64 bytes to frame (any alignment). */
 static inline void
 wire_ebd_store(void *frame, const struct wire_ebd *h)
 {
 	struct wire_ebd w = *h;
 
-	w.ethertype = __builtin_bswap16(w.ethertype);
+	wire_ebd_to_wire(&w);
 	memcpy(frame, &w, sizeof(w));
 }
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "wire_ebd_load() and wire_ebd_store() must swap every field on this host"
+#error "wire_ebd_load() and wire_ebd_to_wire() must swap every field on this host"
 #endif
 
 /**
@@ -425,7 +432,8 @@ wire_quantum(uint32_t p)
 static inline uint32_t
 wire_nb_frags(uint32_t len, uint32_t p)
 {
-	return (len + p - 1) / p;
+	/* Most commands fit a frame: spare them the division. */
+	return len - 1 < p ? 1 : (len + p - 1) / p;
 }
 
 /** Bitmap with the low n bits set, 0 <= n <= 64. */

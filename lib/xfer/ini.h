@@ -97,8 +97,6 @@ bool ini_tx_probe(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns);
 enum wire_drop ini_rx_session(
 	struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *rx, uint64_t now_ns);
 void ini_ctrl_timer(struct xfer_ini *ini, uint64_t now_ns);
-void ini_header(const struct xfer_ini *ini, struct wire_ebd *h, enum wire_ebd_kind kind, uint8_t op,
-	uint64_t now_ns);
 
 /* ini_cmd.c */
 bool ini_tx_cmd(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns);
@@ -107,7 +105,6 @@ void ini_complete(struct xfer_ini *ini, struct xfer_cmd *cmd, int status);
 void ini_requeue_all(struct xfer_ini *ini);
 void ini_reset_slots(struct xfer_ini *ini);
 void ini_fail_list(struct xfer_ini *ini, struct mpn_list *list, int status);
-uint32_t ini_nb_frags(const struct xfer_ini *ini, const struct xfer_cmd *cmd);
 
 /* ini_read.c */
 bool ini_read_is_split(const struct xfer_ini *ini, const struct xfer_cmd *cmd);
@@ -129,6 +126,31 @@ ini_acked(const struct xfer_ini *ini)
 	if (mpn_list_empty(&ini->active))
 		return ini->last_cseq;
 	return mpn_container_of(ini->active.next, struct xfer_cmd, node)->cseq - 1;
+}
+
+/* What all frames of the initiator have in common; the rest of the header is zero. */
+static inline void
+ini_header(const struct xfer_ini *ini, struct wire_ebd *h, enum wire_ebd_kind kind, uint8_t op,
+	uint64_t now_ns)
+{
+	static const uint8_t multicast[6] = WIRE_EBD_MULTICAST;
+
+	*h = (struct wire_ebd){
+		.ethertype = ini->conf.ethertype_to_target,
+		.ver_kind = wire_ebd_ver_kind(kind),
+		.op = op,
+		.sid = ini->sid,
+		.ack = ini_acked(ini),
+		.ts = xfer_us(now_ns),
+	};
+	memcpy(h->dst, mpn_unlikely(xfer_mac_zero(ini->peer)) ? multicast : ini->peer, 6);
+	memcpy(h->src, ini->conf.mac, 6);
+}
+
+static inline uint32_t
+ini_nb_frags(const struct xfer_ini *ini, const struct xfer_cmd *cmd)
+{
+	return wire_nb_frags(cmd->len, ini->p);
 }
 
 static inline void

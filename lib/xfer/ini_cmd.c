@@ -5,12 +5,6 @@
 
 #include "ini.h"
 
-uint32_t
-ini_nb_frags(const struct xfer_ini *ini, const struct xfer_cmd *cmd)
-{
-	return wire_nb_frags(cmd->len, ini->p);
-}
-
 /* ---- Overlapping writes: the later one waits ---- */
 
 static uint32_t
@@ -167,14 +161,14 @@ cmd_header(const struct xfer_ini *ini, const struct xfer_cmd *cmd, struct wire_e
 static void
 build_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd, struct xfer_tx *tx, uint64_t now_ns)
 {
-	struct wire_ebd h;
+	struct wire_ebd *h = xfer_tx_header(tx);
 
-	cmd_header(ini, cmd, &h, WIRE_CMD, now_ns);
-	h.off = cmd->len;
-	h.flags = cmd->flags;
+	cmd_header(ini, cmd, h, WIRE_CMD, now_ns);
+	h->off = cmd->len;
+	h->flags = cmd->flags;
 	if (cmd->aborting) {
-		h.op = WIRE_ABORT;
-		h.flags = 0;
+		h->op = WIRE_ABORT;
+		h->flags = 0;
 	} else if (cmd->op == WIRE_WRITE && cmd->len <= ini->p) {
 		/* An answer sets the tries to zero, even while the next one waits to be sent. */
 		tx->retx = cmd->sent != 0;
@@ -184,44 +178,44 @@ build_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd, struct xfer_tx *tx, uint64
 	}
 	tx->retx |= cmd->tries > 0;
 	if (tx->retx)
-		h.flags |= WIRE_F_RETX;
+		h->flags |= WIRE_F_RETX;
 	cmd->send_cmd = false;
-	xfer_tx_finish(tx, &h, &ini->stats, ini->sealed);
+	xfer_tx_finish(tx, &ini->stats, ini->sealed);
 }
 
 static void
 build_nak(struct xfer_ini *ini, struct xfer_cmd *cmd, struct xfer_tx *tx, uint64_t now_ns)
 {
 	uint64_t missing = cmd->naked & ini_read_missing(ini, cmd);
-	struct wire_ebd h;
+	struct wire_ebd *h = xfer_tx_header(tx);
 
-	cmd_header(ini, cmd, &h, WIRE_NAK, now_ns);
+	cmd_header(ini, cmd, h, WIRE_NAK, now_ns);
 	memcpy((uint8_t *)tx->hdr + WIRE_EBD_HDR_LEN, &missing, sizeof(missing));
 	tx->hdr_len += (uint32_t)sizeof(missing);
 	cmd->send_nak = false;
 	ini->stats.naks++;
-	xfer_tx_finish(tx, &h, &ini->stats, ini->sealed);
+	xfer_tx_finish(tx, &ini->stats, ini->sealed);
 }
 
 static void
 build_data(struct xfer_ini *ini, struct xfer_cmd *cmd, struct xfer_tx *tx, uint64_t now_ns)
 {
 	uint32_t idx = (uint32_t)__builtin_ctzll(cmd->want);
-	struct wire_ebd h;
+	struct wire_ebd *h = xfer_tx_header(tx);
 
-	cmd_header(ini, cmd, &h, WIRE_DATA, now_ns);
-	h.off = idx * ini->p;
+	cmd_header(ini, cmd, h, WIRE_DATA, now_ns);
+	h->off = idx * ini->p;
 	tx->cmd = cmd;
-	tx->data_off = h.off;
+	tx->data_off = h->off;
 	tx->data_len = xfer_frag_len(cmd->len, ini->p, idx);
 	tx->retx = cmd->sent >> idx & 1;
 	if (tx->retx)
-		h.flags |= WIRE_F_RETX;
+		h->flags |= WIRE_F_RETX;
 	if (idx + 1 == ini_nb_frags(ini, cmd))
-		h.flags |= WIRE_F_LAST;
+		h->flags |= WIRE_F_LAST;
 	cmd->want &= cmd->want - 1;
 	cmd->sent |= 1ull << idx;
-	xfer_tx_finish(tx, &h, &ini->stats, ini->sealed);
+	xfer_tx_finish(tx, &ini->stats, ini->sealed);
 }
 
 /* Anything left to say? What was missing may have come since it was noted. */

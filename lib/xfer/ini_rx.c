@@ -68,8 +68,7 @@ rx_data(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *rx
 	if (!cmd_moves_data_in(cmd))
 		return WIRE_DROP_DIRECTION;
 	n = ini_nb_frags(ini, cmd);
-	idx = h->off / ini->p;
-	if (h->off % ini->p != 0 || idx >= n)
+	if (!xfer_frag_at(h->off, ini->p, &idx) || idx >= n)
 		return WIRE_DROP_OFF;
 	if (h->plen != xfer_frag_len(cmd->len, ini->p, idx))
 		return WIRE_DROP_PLEN;
@@ -133,8 +132,7 @@ rx_ask(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *rx,
 	if (wire_ebd_kind(h) == WIRE_NAK) {
 		memcpy(&bits, rx->payload, sizeof(bits));
 	} else {
-		idx = h->off / ini->p;
-		if (h->off % ini->p != 0 || h->off >= cmd->len)
+		if (!xfer_frag_at(h->off, ini->p, &idx) || h->off >= cmd->len)
 			return WIRE_DROP_OFF;
 		if (h->ack == 0 || h->ack > cmd->len - h->off)
 			return WIRE_DROP_PLEN;

@@ -44,24 +44,6 @@ enter(struct xfer_ini *ini, enum xfer_ini_state s, uint64_t now_ns)
 	ini_arm(ini, ini->ctrl_due ? ini->ctrl_deadline_ns : now_ns);
 }
 
-void
-ini_header(const struct xfer_ini *ini, struct wire_ebd *h, enum wire_ebd_kind kind, uint8_t op,
-	uint64_t now_ns)
-{
-	static const uint8_t multicast[6] = WIRE_EBD_MULTICAST;
-
-	*h = (struct wire_ebd){
-		.ethertype = ini->conf.ethertype_to_target,
-		.ver_kind = wire_ebd_ver_kind(kind),
-		.op = op,
-		.sid = ini->sid,
-		.ack = ini_acked(ini),
-		.ts = xfer_us(now_ns),
-	};
-	memcpy(h->dst, xfer_mac_zero(ini->peer) ? multicast : ini->peer, 6);
-	memcpy(h->src, ini->conf.mac, 6);
-}
-
 /* Tag of frames that belong to no command: names this initiator, and this attempt. */
 static uint32_t
 ctrl_tag(const struct xfer_ini *ini)
@@ -113,17 +95,17 @@ fill_ctrl(const struct xfer_ini *ini, uint8_t *at)
 bool
 ini_tx_ctrl(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns)
 {
-	struct wire_ebd h;
+	struct wire_ebd *h = xfer_tx_header(tx);
 
 	ini->ctrl_due = false;
-	ini_header(ini, &h, ctrl_frames[ini->state].kind, ctrl_frames[ini->state].op, now_ns);
-	h.tag = ctrl_tag(ini);
+	ini_header(ini, h, ctrl_frames[ini->state].kind, ctrl_frames[ini->state].op, now_ns);
+	h->tag = ctrl_tag(ini);
 	if (ini->state == XFER_INI_PROBE) {
 		tx->data_len = ini->p;
 		ini->stats.probes++;
 	}
 	tx->hdr_len += fill_ctrl(ini, (uint8_t *)tx->hdr + WIRE_EBD_HDR_LEN);
-	xfer_tx_finish(tx, &h, &ini->stats, true);
+	xfer_tx_finish(tx, &ini->stats, true);
 	return true;
 }
 
@@ -131,13 +113,13 @@ ini_tx_ctrl(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns)
 bool
 ini_tx_probe(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns)
 {
-	struct wire_ebd h;
+	struct wire_ebd *h = xfer_tx_header(tx);
 
 	ini->probe_due = false;
-	ini_header(ini, &h, WIRE_PROBE, WIRE_PROBE_REQUEST, now_ns);
-	h.tag = ctrl_tag(ini);
+	ini_header(ini, h, WIRE_PROBE, WIRE_PROBE_REQUEST, now_ns);
+	h->tag = ctrl_tag(ini);
 	ini->stats.probes++;
-	xfer_tx_finish(tx, &h, &ini->stats, ini->sealed);
+	xfer_tx_finish(tx, &ini->stats, ini->sealed);
 	return true;
 }
 

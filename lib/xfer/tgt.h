@@ -137,14 +137,45 @@ void tgt_io_answer(struct xfer_tgt *t, struct xfer_io *io, uint16_t status, uint
 void tgt_io_sent(struct xfer_tgt *t, struct xfer_io *io);
 
 /* tgt_io.c */
-void tgt_io_set_state(struct xfer_tgt *t, struct xfer_io *io, enum xfer_io_state to);
+extern const uint8_t tgt_io_allowed[XFER_IO_STATES]; /* bitmaps of the states that may follow */
 void tgt_io_get_buf(struct xfer_tgt *t, struct xfer_io *io);
 void tgt_io_put_buf(struct xfer_tgt *t, struct xfer_io *io);
 void tgt_io_exec(struct xfer_tgt *t, struct xfer_io *io);
-void tgt_io_queue_tx(struct xfer_tgt *t, struct xfer_io *io);
 void tgt_grant_end(struct xfer_tgt *t, struct xfer_io *io);
 void tgt_pump(struct xfer_tgt *t);
-void tgt_finish_sent(struct xfer_tgt *t);
+void tgt_end_sent(struct xfer_tgt *t);
+
+static inline bool
+tgt_io_is_outstanding(uint8_t state)
+{
+	return state != XFER_IO_FREE && state != XFER_IO_DONE;
+}
+
+/* The one place where a command's state changes. */
+static inline void
+tgt_io_set_state(struct xfer_tgt *t, struct xfer_io *io, enum xfer_io_state to)
+{
+	if (mpn_unlikely(!(tgt_io_allowed[io->state] >> to & 1)))
+		__builtin_trap(); /* a bug of ours; no frame can bring it about */
+	t->nb_io += (uint32_t)tgt_io_is_outstanding((uint8_t)to) -
+		    (uint32_t)tgt_io_is_outstanding(io->state);
+	io->state = (uint8_t)to;
+}
+
+static inline void
+tgt_io_queue_tx(struct xfer_tgt *t, struct xfer_io *io)
+{
+	if (mpn_list_empty(&io->node))
+		mpn_list_add_tail(&t->ports[io->session->port].sendq, &io->node);
+}
+
+/* The caller is back: it has made what was pulled last into a frame. */
+static inline void
+tgt_finish_sent(struct xfer_tgt *t)
+{
+	if (t->sent != NULL)
+		tgt_end_sent(t);
+}
 
 static inline bool
 tgt_io_needs_buf(const struct xfer_io *io)

@@ -134,8 +134,8 @@ xfer_tgt_io_done(struct xfer_tgt *t, struct xfer_io *io, int status, uint64_t no
 static bool
 is_range_ok(const struct wire_geometry *g, uint64_t addr, uint64_t len)
 {
-	return len > 0 && addr % g->block_size == 0 && len % g->block_size == 0 &&
-	       addr <= g->size && len <= g->size - addr;
+	return len > 0 && ((addr | len) & (g->block_size - 1)) == 0 && addr <= g->size &&
+	       len <= g->size - addr;
 }
 
 /* Status of a command that can't be executed, WIRE_ST_OK for one that can. */
@@ -408,13 +408,13 @@ tgt_rx_data(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h
 {
 	struct xfer_io *io = NULL;
 	enum wire_drop d = find_io(s, h, &io);
-	uint32_t idx = h->off / s->p;
+	uint32_t idx;
 
 	if (d != WIRE_ACCEPT)
 		return d;
 	if (io->op != WIRE_WRITE)
 		return WIRE_DROP_DIRECTION;
-	if (h->off % s->p != 0 || idx >= io->nb_frags)
+	if (!xfer_frag_at(h->off, s->p, &idx) || idx >= io->nb_frags)
 		return WIRE_DROP_OFF;
 	if (h->plen != xfer_frag_len(io->len, s->p, idx))
 		return WIRE_DROP_PLEN;

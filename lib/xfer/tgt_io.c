@@ -16,7 +16,7 @@
 
 #define TO(s) (1u << XFER_IO_##s)
 
-static const uint8_t allowed[XFER_IO_STATES] = {
+const uint8_t tgt_io_allowed[XFER_IO_STATES] = {
 	[XFER_IO_FREE] = TO(WAIT_BUF) | TO(FILL) | TO(EXEC) | TO(SEND) | TO(DONE),
 	[XFER_IO_WAIT_BUF] = TO(FILL) | TO(EXEC) | TO(DONE) | TO(FREE),
 	[XFER_IO_FILL] = TO(EXEC) | TO(DONE) | TO(FREE),
@@ -24,29 +24,6 @@ static const uint8_t allowed[XFER_IO_STATES] = {
 	[XFER_IO_SEND] = TO(DONE) | TO(FREE),
 	[XFER_IO_DONE] = TO(FREE) | TO(WAIT_BUF) | TO(EXEC) | TO(SEND),
 };
-
-static bool
-is_outstanding(uint8_t state)
-{
-	return state != XFER_IO_FREE && state != XFER_IO_DONE;
-}
-
-/* The one place where a command's state changes. */
-void
-tgt_io_set_state(struct xfer_tgt *t, struct xfer_io *io, enum xfer_io_state to)
-{
-	if (!(allowed[io->state] >> to & 1))
-		__builtin_trap(); /* a bug of ours; no frame can bring it about */
-	t->nb_io += (uint32_t)is_outstanding((uint8_t)to) - (uint32_t)is_outstanding(io->state);
-	io->state = (uint8_t)to;
-}
-
-void
-tgt_io_queue_tx(struct xfer_tgt *t, struct xfer_io *io)
-{
-	if (mpn_list_empty(&io->node))
-		mpn_list_add_tail(&t->ports[io->session->port].sendq, &io->node);
-}
 
 void
 tgt_io_exec(struct xfer_tgt *t, struct xfer_io *io)
@@ -188,12 +165,10 @@ tgt_pump(struct xfer_tgt *t)
  * memory goes back.
  */
 void
-tgt_finish_sent(struct xfer_tgt *t)
+tgt_end_sent(struct xfer_tgt *t)
 {
 	struct xfer_io *io = t->sent;
 
-	if (io == NULL)
-		return;
 	t->sent = NULL;
 	tgt_io_put_buf(t, io);
 }

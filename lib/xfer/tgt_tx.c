@@ -99,15 +99,15 @@ tx_ctrl(struct xfer_tgt *t, unsigned port, struct xfer_tx *tx, uint64_t now_ns)
 	const struct xfer_session *s = session_of(t, c->sid);
 	uint8_t *at = (uint8_t *)tx->hdr + WIRE_EBD_HDR_LEN;
 	bool sealed = c->kind != WIRE_PROBE || c->sid == 0;
-	struct wire_ebd h;
+	struct wire_ebd *h = xfer_tx_header(tx);
 	int n;
 
-	start_header(t, port, &h, c->mac, c->kind, c->op, now_ns);
-	h.sid = c->sid;
-	h.tag = c->tag;
-	h.ts_echo = c->ts_echo;
-	h.ack = (uint32_t)c->status << 16;
-	h.limit = s != NULL ? s->limit : 0;
+	start_header(t, port, h, c->mac, c->kind, c->op, now_ns);
+	h->sid = c->sid;
+	h->tag = c->tag;
+	h->ts_echo = c->ts_echo;
+	h->ack = (uint32_t)c->status << 16;
+	h->limit = s != NULL ? s->limit : 0;
 	if (c->kind == WIRE_PROBE) {
 		sealed |= s != NULL && s->features & WIRE_FEAT_CRC;
 		tx->data_len = c->plen;
@@ -124,7 +124,7 @@ tx_ctrl(struct xfer_tgt *t, unsigned port, struct xfer_tx *tx, uint64_t now_ns)
 			return false;
 		tx->hdr_len += (uint32_t)n;
 	}
-	xfer_tx_finish(tx, &h, &t->stats, sealed);
+	xfer_tx_finish(tx, &t->stats, sealed);
 	return true;
 }
 
@@ -224,17 +224,17 @@ tx_io(struct xfer_tgt *t, unsigned port, struct xfer_io *io, struct xfer_tx *tx,
 				  : io->naked != 0 ? WIRE_NAK
 				  : io->grant != 0 ? WIRE_GRANT
 						   : WIRE_DATA;
-	struct wire_ebd h;
+	struct wire_ebd *h = xfer_tx_header(tx);
 
-	start_header(t, port, &h, s->mac, kind, io->op, now_ns);
-	h.sid = s->sid;
-	h.tag = io->tag;
-	h.addr = io->addr;
-	h.cseq = io->cseq;
-	h.ts_echo = io->ts;
+	start_header(t, port, h, s->mac, kind, io->op, now_ns);
+	h->sid = s->sid;
+	h->tag = io->tag;
+	h->addr = io->addr;
+	h->cseq = io->cseq;
+	h->ts_echo = io->ts;
 	switch (kind) {
 	case WIRE_RSP:
-		build_rsp(io, &h);
+		build_rsp(io, h);
 		io->send_rsp = false;
 		break;
 	case WIRE_NAK:
@@ -242,14 +242,14 @@ tx_io(struct xfer_tgt *t, unsigned port, struct xfer_io *io, struct xfer_tx *tx,
 		t->stats.naks++;
 		break;
 	case WIRE_GRANT:
-		build_grant(io, &h);
+		build_grant(io, h);
 		break;
 	default:
-		build_data(t, io, tx, &h);
+		build_data(t, io, tx, h);
 		break;
 	}
-	h.limit = s->limit; /* the last fragment of a read has just raised it */
-	xfer_tx_finish(tx, &h, &t->stats, s->features & WIRE_FEAT_CRC);
+	h->limit = s->limit; /* the last fragment of a read has just raised it */
+	xfer_tx_finish(tx, &t->stats, s->features & WIRE_FEAT_CRC);
 	give_way(t, io);
 }
 

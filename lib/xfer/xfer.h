@@ -45,7 +45,7 @@ struct xfer_io;
 
 /** A frame to be sent: [hdr, hdr_len) and then data_len bytes by reference. */
 struct xfer_tx {
-	void *hdr; /**< in: XFER_TX_ROOM writable bytes */
+	void *hdr; /**< in: XFER_TX_ROOM writable bytes, aligned to 8 */
 	uint32_t hdr_len; /**< 64, or more when a control payload follows the header in place */
 	uint32_t data_len; /**< bytes of the payload that are not in hdr */
 	uint32_t data_off; /**< where they start in the command's data */

@@ -71,6 +71,14 @@ xfer_overtaken(uint64_t expected, uint64_t got, uint32_t idx, bool last)
 	return expected & ~got & wire_frag_mask(below);
 }
 
+/* Which fragment begins at off? Most are the first of their command: they are spared the division. */
+static inline bool
+xfer_frag_at(uint32_t off, uint32_t p, uint32_t *idx)
+{
+	*idx = off == 0 ? 0 : off / p;
+	return *idx * p == off;
+}
+
 /* Bytes fragment idx of a command of len bytes has. */
 static inline uint32_t
 xfer_frag_len(uint32_t len, uint32_t p, uint32_t idx)
@@ -90,15 +98,26 @@ xfer_block_frags(uint32_t block_size, uint32_t p, uint32_t b)
 	return wire_frag_mask(last + 1) & ~wire_frag_mask(first);
 }
 
-/* Store a finished header; count it. */
-static inline void
-xfer_tx_finish(struct xfer_tx *tx, struct wire_ebd *h, struct xfer_stats *stats, bool sealed)
+/*
+ * Headers are filled in where they stand in their frames. Made elsewhere and copied, their fields would
+ * be read back wider than they were written, and the processor would wait for the writes to end.
+ */
+static inline struct wire_ebd *
+xfer_tx_header(const struct xfer_tx *tx)
 {
+	return tx->hdr;
+}
+
+/* The header is whole; count the frame. */
+static inline void
+xfer_tx_finish(struct xfer_tx *tx, struct xfer_stats *stats, bool sealed)
+{
+	struct wire_ebd *h = xfer_tx_header(tx);
+
 	if (sealed)
 		h->flags |= WIRE_F_CRC;
-	h->crc = 0;
 	h->plen = (uint16_t)(tx->hdr_len - WIRE_EBD_HDR_LEN + tx->data_len);
-	wire_ebd_store(tx->hdr, h);
+	wire_ebd_to_wire(h);
 	tx->seal = sealed;
 	stats->tx_frames++;
 	stats->tx_bytes += tx->data_len;

@@ -3,6 +3,7 @@
 
 /* Many sessions on one target, without a network: the frames are handed over directly. */
 
+#include <stdalign.h>
 #include <malloc.h>
 #include <stdlib.h>
 
@@ -109,7 +110,7 @@ pull(struct crowd *c, int i, uint8_t *frame, uint32_t *len)
 static void
 settle(struct crowd *c)
 {
-	uint8_t frame[SIM_FRAME_ROOM];
+	alignas(8) uint8_t frame[SIM_FRAME_ROOM];
 	struct xfer_rx rx = {.hdr = frame, .payload = frame + WIRE_EBD_HDR_LEN};
 	bool moved = true;
 	int i;

@@ -3,6 +3,7 @@
 
 /* An initiator and its user's side of the contract. */
 
+#include <stdalign.h>
 #include <stdlib.h>
 
 #include "world.h"
@@ -174,7 +175,9 @@ event(void *ctx, enum xfer_ini_event ev, int status)
 bool
 ini_tx(struct world *w, struct sim_ini *ini, struct sim_frame *f)
 {
-	struct xfer_tx tx = {.hdr = f->data};
+	/* The network keeps frames at any address. */
+	alignas(8) uint8_t room[XFER_TX_ROOM];
+	struct xfer_tx tx = {.hdr = room};
 	struct xfer_seg seg;
 	struct sim_cmd *c;
 	uint32_t idx;
@@ -208,6 +211,7 @@ ini_tx(struct world *w, struct sim_ini *ini, struct sim_frame *f)
 	}
 	if (tx.seal)
 		xfer_tx_seal(&tx, &seg, tx.data_len > 0);
+	memcpy(f->data, room, tx.hdr_len);
 	return true;
 }
 

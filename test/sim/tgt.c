@@ -3,6 +3,7 @@
 
 /* The target: its memory for data, and its back end, the disk. */
 
+#include <stdalign.h>
 #include <stdlib.h>
 
 #include "world.h"
@@ -135,7 +136,9 @@ bool
 tgt_tx(struct world *w, struct sim_frame *f)
 {
 	struct sim_tgt *t = &w->tgt;
-	struct xfer_tx tx = {.hdr = f->data};
+	/* The network keeps frames at any address. */
+	alignas(8) uint8_t room[XFER_TX_ROOM];
+	struct xfer_tx tx = {.hdr = room};
 	struct xfer_seg seg;
 
 	if (!xfer_tgt_tx(t->eng, 0, &tx, node_now(w, SIM_TGT)))
@@ -161,6 +164,7 @@ tgt_tx(struct world *w, struct sim_frame *f)
 	}
 	if (tx.seal)
 		xfer_tx_seal(&tx, &seg, tx.data_len > 0);
+	memcpy(f->data, room, tx.hdr_len);
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #ifndef XFER_TEST_PAIR_H
 #define XFER_TEST_PAIR_H
 
+#include <stdalign.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@
 
 struct pair_frame {
 	uint32_t len;
-	uint8_t bytes[PAIR_MAX_FRAME];
+	alignas(8) uint8_t bytes[PAIR_MAX_FRAME];
 };
 
 struct pair_cmd {
