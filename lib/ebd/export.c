@@ -214,7 +214,7 @@ begin(struct ebd_server *s, struct xfer_io *x, void *data, bool mapped)
 	io->vol.op = ops[x->op].op;
 	io->vol.flags = vol_flags(io);
 	if (mapped) {
-		/* The data is, or is to be, in the volume's own memory: nothing is left to do. */
+		/* As above, but for the flush that may be asked for. */
 		step(io, 0);
 		return;
 	}
@@ -231,6 +231,12 @@ export_io_start(void *user, struct xfer_io *x, void *data, bool mapped)
 {
 	struct ebd_server *s = user;
 
+	/* The data is, or is to be, in the volume's own memory: nothing is left to do. */
+	if (mapped && !(x->flags & WIRE_F_FUA)) {
+		count(s, s->exports[x->export_index], x, 0);
+		st_target_io_done(s->target, x, 0);
+		return;
+	}
 	if (mpn_likely(s->free_ios != NULL && s->wait_first == NULL)) {
 		begin(s, x, data, mapped);
 		return;

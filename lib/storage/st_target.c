@@ -39,6 +39,7 @@ struct st_target {
 	uint64_t staging_max;
 	uint64_t memory;
 	uint64_t copied_before; /* on NICs that are gone */
+	uint64_t now_ns; /* of the round: exact enough for what the engine does at an io's end */
 	uint8_t secret[crypto_generichash_KEYBYTES];
 };
 
@@ -137,7 +138,7 @@ st_target_data(const struct xfer_io *io, bool *mapped)
 void
 st_target_io_done(struct st_target *t, struct xfer_io *io, int status)
 {
-	xfer_tgt_io_done(t->xfer, io, status, mpn_now_ns());
+	xfer_tgt_io_done(t->xfer, io, status, t->now_ns);
 }
 
 static uint64_t
@@ -308,6 +309,7 @@ st_target_rx(struct st_nic *n, const struct xfer_rx *rx, uint64_t now_ns)
 	struct st_target *t = n->target;
 
 	t->rx_nic = n;
+	t->now_ns = now_ns;
 	xfer_tgt_rx(t->xfer, n->target_port, rx, now_ns);
 }
 
@@ -343,6 +345,7 @@ st_target_poll(struct st_nic *n, uint64_t now_ns)
 	struct xfer_tx tx;
 	unsigned sent;
 
+	t->now_ns = now_ns;
 	if (now_ns >= xfer_tgt_deadline(t->xfer))
 		xfer_tgt_tick(t->xfer, now_ns);
 	for (sent = 0; sent < SEND_BUDGET; sent++) {
