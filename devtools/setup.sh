@@ -19,7 +19,8 @@ setup_set() {
 		;;
 	test) # the second compiler and its run-time, checkers, judges and rivals
 		echo git make libcmocka-dev clang clang-format libclang-rt-14-dev shellcheck doxygen \
-			tshark iproute2 util-linux procps e2fsprogs nbdkit fio
+			tshark iproute2 util-linux procps e2fsprogs xfsprogs nbdkit nbdkit-plugin-dev \
+			libnbd-bin qemu-utils fuse3 fio
 		;;
 	*)
 		echo "setup.sh: '$1': expected build, demo or test" >&2

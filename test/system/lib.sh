@@ -10,6 +10,7 @@ set -u
 BUILD=$(realpath "${MPNIC_BUILD:?run it by test/system/run.sh}")
 EBD=$BUILD/apps/ebd/ebd
 MPNIC=$BUILD/apps/mpnic/mpnic
+NBD_PLUGIN=$BUILD/apps/nbdkit-ebd/nbdkit-ebd-plugin.so
 SRC=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -23,12 +24,20 @@ mkdir "$RUNTIME_DIRECTORY"
 declare -A PIDS=() # by name: processes that were started and not waited for
 NETNS=()
 MOUNTS=()
+LOOPS=()
 RC=0
 
 clean_up() {
 	local rc=$? name
 
 	trap - EXIT INT TERM
+	# A mount goes before the program that serves it.
+	for name in "${MOUNTS[@]}"; do
+		umount "$name" 2>/dev/null
+	done
+	for name in "${LOOPS[@]}"; do
+		losetup -d "$name" 2>/dev/null
+	done
 	for name in "${!PIDS[@]}"; do
 		kill -KILL "${PIDS[$name]}" 2>/dev/null
 		wait "${PIDS[$name]}" 2>/dev/null
@@ -289,6 +298,47 @@ link_up() { # KIND MTU
 		fail "'$1': expected vhost, memif, tap, af_packet or switched"
 		;;
 	esac
+}
+
+# ---- NBD ----
+
+# Start nbdkit with the plugin and wait until clients can come; its URI is in URI.
+nbd_serve() { # NAME [nbdkit options] -- PARAMETER...
+	local name=$1 options=()
+
+	shift
+	[ -e "$NBD_PLUGIN" ] || skip "the nbdkit plugin was not built"
+	need nbdkit
+	need nbdinfo
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	URI="nbd+unix:///?socket=$T/$name.sock"
+	start "$name" nbdkit -f -U "$T/$name.sock" "${options[@]}" "$NBD_PLUGIN" link="$CLIENT_LINK" "$@"
+	wait_for 30 nbd_is_ready "$name"
+	! is_gone "${PIDS[$name]}" || fail "nbdkit ended at once"
+}
+
+# It listens before it has opened the volume.
+nbd_is_ready() {
+	is_gone "${PIDS[$1]}" || timeout 10 nbdinfo --size "$URI"
+}
+
+# nbdkit ends clean, and leaves its socket behind.
+nbd_stop() { # NAME
+	stop_server "$1"
+	rm -f "$T/$1.sock"
+}
+
+# Run a program, at most so long; what it printed is in run.out.
+run() { # SECONDS COMMAND...
+	local limit=$1
+
+	shift
+	timeout -k 5 "$limit" "$@" >run.out 2>run.err </dev/null ||
+		fail "$* ended with status $?"
 }
 
 # ---- The end ----

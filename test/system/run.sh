@@ -46,6 +46,11 @@ q idle 120 idle.sh
 q wire-1500 240 wire.sh 1500
   wire-9000 240 wire.sh 9000
 q mpnic 120 mpnic.sh
+q nbd-clients 240 nbd_clients.sh
+  nbd-filters 120 nbd_filters.sh
+  nbd-restart 240 nbd_restart.sh
+  nbd-ext4 240 nbd_fuse.sh ext4
+  nbd-xfs 240 nbd_fuse.sh xfs
 '
 
 quick=false
