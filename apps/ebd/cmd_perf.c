@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -13,6 +14,7 @@
 #define MAX_BS (32u << 20)
 #define MAX_MEMORY (512u << 20) /* of all buffers */
 #define MAX_TRACKED (1ull << 28) /* blocks that --verify can keep track of */
+#define SLICE_NS (NSEC_PER_SEC) /* of a pair with the ceiling, each */
 #define DEFAULT_TIME (5 * NSEC_PER_SEC)
 #define DAY_NS (86400 * NSEC_PER_SEC)
 
@@ -128,6 +130,13 @@ set_memory(void *cfg, const char *arg)
 	return 0;
 }
 
+static int
+set_ceiling(void *cfg, const char *arg)
+{
+	((struct tool_conf *)cfg)->ceiling = true;
+	return 0;
+}
+
 static const struct mpn_opt opts[] = {
 	{"rw", 0, "LOAD", "read, write, randread, randwrite or randrw",
 		"what to do; default: randread", set_rw},
@@ -150,6 +159,10 @@ static const struct mpn_opt opts[] = {
 	{"verify", 0, NULL, NULL, "write patterns, and check whatever is read", set_verify},
 	{"memory", 0, "arena|heap", "arena or heap",
 		"where the buffers are; default: arena, memory that needs no copy", set_memory},
+	{"ceiling", 0, NULL, NULL,
+		"in turns with the same frames without the protocol; the server needs --ceiling "
+		"too",
+		set_ceiling},
 	{"stats-period", 0, "TIME", "a time such as 1s",
 		"show a line this often; default: 1s on a terminal", set_period},
 	TOOL_OPTS_QUEUE,
@@ -220,6 +233,28 @@ judge(const struct perf_conf *conf, const struct perf_result *r, int rc)
 }
 
 static int
+measure_ceiling(struct tool *t, struct perf_run *run, struct perf_conf *conf, const char *volume)
+{
+	struct perf_ceiling *c = calloc(1, sizeof(*c));
+	uint64_t nb = (conf->time_ns + SLICE_NS - 1) / SLICE_NS;
+	int status, rc;
+
+	if (c == NULL)
+		return tool_fail(&conf->tool, "out of memory");
+	nb = nb < PERF_PAIRS_MIN ? PERF_PAIRS_MIN : nb > PERF_PAIRS_MAX ? PERF_PAIRS_MAX : nb;
+	conf->time_ns /= nb;
+	c->tool = t;
+	rc = perf_ceiling_measure(c, run, conf, volume, (unsigned)nb);
+	status = judge(conf, perf_run_result(run), 0);
+	if (rc < 0 && status == TOOL_OK)
+		status = tool_fail(&conf->tool, "%s", tool_reason(-rc));
+	if (rc == 0 && perf_ceiling_print(conf, volume, c) != 0)
+		status = tool_fail(&conf->tool, "cannot write the result");
+	free(c);
+	return status;
+}
+
+static int
 measure(struct tool *t, struct perf_conf *conf, const char *volume)
 {
 	struct ebd_info info;
@@ -243,11 +278,16 @@ measure(struct tool *t, struct perf_conf *conf, const char *volume)
 		return tool_fail(&conf->tool, "%u buffers of %" PRIu32 " bytes: out of memory",
 			conf->depth, conf->bs);
 	}
-	rc = perf_run_measure(run);
-	ebd_queue_close(q);
-	status = judge(conf, perf_run_result(run), rc);
-	if (perf_print(conf, volume, perf_run_result(run)) != 0)
-		status = tool_fail(&conf->tool, "cannot write the result");
+	if (conf->tool.ceiling) {
+		status = measure_ceiling(t, run, conf, volume);
+		ebd_queue_close(q);
+	} else {
+		rc = perf_run_measure(run);
+		ebd_queue_close(q);
+		status = judge(conf, perf_run_result(run), rc);
+		if (perf_print(conf, volume, perf_run_result(run)) != 0)
+			status = tool_fail(&conf->tool, "cannot write the result");
+	}
 	perf_run_destroy(run);
 	return status;
 }
@@ -257,6 +297,9 @@ check_conf(struct perf_conf *conf)
 {
 	if (conf->time_ns == 0 && conf->ops == 0)
 		conf->time_ns = DEFAULT_TIME;
+	if (conf->tool.ceiling && (conf->ops != 0 || conf->verify))
+		return tool_misuse(
+			&conf->tool, "--ceiling: expected neither --ops nor --verify with it");
 	if ((uint64_t)conf->bs * conf->depth > MAX_MEMORY)
 		return tool_misuse(&conf->tool,
 			"--bs times --depth: %" PRIu64 " bytes: expected at most %u",

@@ -74,6 +74,13 @@ set_pidfile(void *cfg, const char *arg)
 	return arg[0] != '\0' ? 0 : -EINVAL;
 }
 
+static int
+set_ceiling(void *cfg, const char *arg)
+{
+	((struct tool_conf *)cfg)->ceiling = true;
+	return 0;
+}
+
 static const struct mpn_opt opts[] = {
 	{"link", 'l', "LINK", "at most 8 links such as vhost:ebd0.sock, or help",
 		"serve on this link; may be repeated; --link help lists the kinds", add_link},
@@ -91,6 +98,9 @@ static const struct mpn_opt opts[] = {
 		set_period},
 	{"pidfile", 0, "FILE", "the name of a file",
 		"write the process id here when ready; removed at the end", set_pidfile},
+	{"ceiling", 0, NULL, NULL,
+		"answer ebd perf --ceiling: gives anybody on the link what is in the volumes",
+		set_ceiling},
 	{"help", 'h', NULL, NULL, "print this", tool_set_help},
 };
 

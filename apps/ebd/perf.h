@@ -76,6 +76,43 @@ void perf_run_destroy(struct perf_run *r);
 int perf_run_measure(struct perf_run *r);
 const struct perf_result *perf_run_result(const struct perf_run *r);
 
+/* Start to count. */
+void perf_tally_reset(struct perf_tally *t, uint64_t now_ns);
+
+/* ---- The ceiling ---- */
+
+#define PERF_PAIRS_MIN 5
+#define PERF_PAIRS_MAX 1000
+#define PERF_NOISE 0.02 /* others that have our core for more than this disturb */
+
+/* The load and its ceiling, in pairs of slices that follow each other. */
+struct perf_ceiling {
+	struct tool *tool;
+	unsigned nb_pairs;
+	double real_iops[PERF_PAIRS_MAX];
+	double bare_iops[PERF_PAIRS_MAX];
+	double iops_ratio[PERF_PAIRS_MAX]; /* real to bare */
+	double p50_ratio[PERF_PAIRS_MAX];
+	struct perf_tally real; /* all slices; end_ns is their time */
+	struct perf_tally bare;
+	struct perf_tally slice;
+	uint64_t lost; /* commands of the ceiling that were sent again */
+	uint64_t working_set; /* bytes the ceiling reads from */
+	double others; /* part of the time in which others had our core */
+};
+
+struct perf_spread {
+	double median, min, max;
+};
+struct perf_spread perf_spread_of(const double *values, unsigned n);
+
+/* Measure so many pairs, conf->time_ns a slice. 0 or -errno; broken off: the pairs there are. */
+int perf_ceiling_measure(struct perf_ceiling *c, struct perf_run *run, const struct perf_conf *conf,
+	const char *volume, unsigned nb_pairs);
+/* Print it. 0 or -EIO. */
+int
+perf_ceiling_print(const struct perf_conf *conf, const char *volume, const struct perf_ceiling *c);
+
 /* One line on how it goes. @return buf */
 char *
 perf_format_live(const struct perf_tally *t, uint32_t bs, uint64_t errors, char *buf, size_t size);

@@ -198,6 +198,89 @@ print_text(const struct perf_conf *conf, const char *volume, const struct perf_r
 	return fflush(stdout) != 0 ? -EIO : 0;
 }
 
+/* ---- The ceiling ---- */
+
+static void
+print_spread_json(struct mpn_out *o, const char *key, const double *values, unsigned n)
+{
+	struct perf_spread s = perf_spread_of(values, n);
+
+	mpn_out_object(o, key);
+	mpn_out_f64(o, "median", s.median, 3);
+	mpn_out_f64(o, "min", s.min, 3);
+	mpn_out_f64(o, "max", s.max, 3);
+	mpn_out_close(o);
+}
+
+static int
+print_ceiling_json(const struct perf_conf *conf, const char *volume, const struct perf_ceiling *c)
+{
+	const struct perf_tally *tallies[2] = {&c->real, &c->bare};
+	static const char *const names[2] = {"real", "ceiling"};
+	struct mpn_out o;
+	unsigned i, dir;
+
+	mpn_out_begin(&o, stdout, true);
+	mpn_out_str(&o, "volume", volume);
+	mpn_out_str(&o, "rw", rw_names[conf->rw]);
+	mpn_out_u64(&o, "block_size", conf->bs);
+	mpn_out_u64(&o, "depth", conf->depth);
+	mpn_out_u64(&o, "pairs", c->nb_pairs);
+	mpn_out_f64(&o, "slice_s", (double)conf->time_ns / 1e9, 3);
+	print_spread_json(&o, "iops_ratio", c->iops_ratio, c->nb_pairs);
+	print_spread_json(&o, "p50_ratio", c->p50_ratio, c->nb_pairs);
+	for (i = 0; i < 2; i++) {
+		mpn_out_object(&o, names[i]);
+		print_spread_json(&o, "iops", i == 0 ? c->real_iops : c->bare_iops, c->nb_pairs);
+		for (dir = 0; dir < PERF_DIRS; dir++) {
+			if (tallies[i]->ops[dir] == 0)
+				continue;
+			mpn_out_object(&o, dir_names[dir]);
+			mpn_out_u64(&o, "ops", tallies[i]->ops[dir]);
+			print_latency_json(&o, &tallies[i]->lat[dir]);
+			mpn_out_close(&o);
+		}
+		mpn_out_close(&o);
+	}
+	mpn_out_u64(&o, "ceiling_lost", c->lost);
+	mpn_out_u64(&o, "ceiling_bytes", c->working_set);
+	mpn_out_f64(&o, "others_had_our_core", c->others, 4);
+	return mpn_out_end(&o);
+}
+
+static int
+print_ceiling_text(const struct perf_conf *conf, const char *volume, const struct perf_ceiling *c)
+{
+	struct perf_spread iops = perf_spread_of(c->iops_ratio, c->nb_pairs);
+	struct perf_spread p50 = perf_spread_of(c->p50_ratio, c->nb_pairs);
+	char bs[24];
+
+	printf("%s: %s, %s, depth %u, %u times %.3f s each\n", volume, rw_names[conf->rw],
+		mpn_format_size(bs, sizeof(bs), conf->bs), conf->depth, c->nb_pairs,
+		(double)conf->time_ns / 1e9);
+	if (c->nb_pairs > 0) {
+		puts("with the protocol");
+		print_table(conf, &c->real);
+		puts("ceiling: the same frames without it");
+		print_table(conf, &c->bare);
+	}
+	printf("IOPS to the ceiling's: %.3f (%.3f .. %.3f)\n", iops.median, iops.min, iops.max);
+	printf("p50 to the ceiling's:  %.3f (%.3f .. %.3f)\n", p50.median, p50.min, p50.max);
+	if (c->lost > 0)
+		printf("the ceiling lost %" PRIu64 " commands and sent them again\n", c->lost);
+	if (c->others >= PERF_NOISE)
+		printf("note: others had our core for %.1f%% of the time: the numbers say little\n",
+			c->others * 100);
+	return fflush(stdout) != 0 ? -EIO : 0;
+}
+
+int
+perf_ceiling_print(const struct perf_conf *conf, const char *volume, const struct perf_ceiling *c)
+{
+	return conf->tool.json ? print_ceiling_json(conf, volume, c)
+			       : print_ceiling_text(conf, volume, c);
+}
+
 int
 perf_print(const struct perf_conf *conf, const char *volume, const struct perf_result *r)
 {

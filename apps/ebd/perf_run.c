@@ -140,8 +140,8 @@ perf_run_result(const struct perf_run *r)
 
 /* ---- Requests ---- */
 
-static void
-reset_tally(struct perf_tally *t, uint64_t now_ns)
+void
+perf_tally_reset(struct perf_tally *t, uint64_t now_ns)
 {
 	t->start_ns = now_ns;
 	t->ops[PERF_READ] = 0;
@@ -288,8 +288,8 @@ start_measuring(struct perf_run *r, uint64_t now_ns)
 	r->ops_left = conf->ops != 0 ? conf->ops : UINT64_MAX;
 	ebd_queue_stats(r->q, &r->base_stats);
 	(void)getrusage(RUSAGE_SELF, &r->base_usage);
-	reset_tally(&r->result.tally, now_ns);
-	reset_tally(&r->period, now_ns);
+	perf_tally_reset(&r->result.tally, now_ns);
+	perf_tally_reset(&r->period, now_ns);
 	r->result.tally.end_ns = now_ns;
 }
 
@@ -342,7 +342,7 @@ show_live(struct perf_run *r, uint64_t now_ns)
 			perf_format_live(
 				&r->period, r->conf->bs, r->result.errors, line, sizeof(line)));
 	}
-	reset_tally(&r->period, now_ns);
+	perf_tally_reset(&r->period, now_ns);
 	r->live_ns = now_ns + (r->conf->period_ns != 0 ? r->conf->period_ns : NSEC_PER_SEC);
 }
 
@@ -438,7 +438,7 @@ perf_run_measure(struct perf_run *r)
 {
 	int rc;
 
-	reset_tally(&r->period, ebd_now_ns());
+	perf_tally_reset(&r->period, ebd_now_ns());
 	rc = run_phases(r);
 	/* Whatever is still in flight is cancelled when the queue is closed. */
 	r->phase = PHASE_DRAIN;

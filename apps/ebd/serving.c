@@ -16,6 +16,7 @@ serving_conf_init(struct ebd_server_conf *sc, const struct tool_conf *conf)
 	sc->mtu = conf->mtu;
 	sc->lcore = conf->lcore + 1;
 	sc->idle = conf->idle;
+	sc->ceiling = conf->ceiling;
 }
 
 static int

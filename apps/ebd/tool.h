@@ -46,6 +46,7 @@ struct tool_conf {
 	int crc; /**< as in struct ebd_queue_conf */
 	const char *volumes[TOOL_MAX_VOLUMES]; /**< "NAME=SPEC" each */
 	unsigned nb_volumes;
+	bool ceiling; /**< the server inside the process answers ebd_ceiling_run() */
 };
 
 /** Set a member of any configuration that starts with struct tool_conf. */

@@ -228,6 +228,48 @@ int ebd_flush(struct ebd_queue *q);
 int ebd_discard(struct ebd_queue *q, uint64_t off, uint64_t len);
 int ebd_write_zeroes(struct ebd_queue *q, uint64_t off, uint64_t len, unsigned flags);
 
+/* ---- The ceiling ---- */
+
+#define EBD_CEILING_MAX_NS 50000000000ull /**< time of one run at most */
+
+/** A load as it would be without a protocol. */
+struct ebd_ceiling_conf {
+	const char *volume; /**< whose memory is read; what is written is thrown away */
+	uint8_t target_mac[6]; /**< all zero: whoever has the volume */
+	uint64_t off; /**< of the range used, bytes */
+	uint64_t size; /**< of the range used, bytes; 0: to the end */
+	uint32_t bs; /**< bytes of a request, a multiple of 512 */
+	uint32_t depth; /**< requests in flight, 1 to 1024 */
+	unsigned read_percent; /**< 100: only reads, 0: only writes */
+	bool random; /**< order of the requests */
+	uint64_t seed;
+	uint64_t time_ns; /**< 1 ms to EBD_CEILING_MAX_NS */
+	/** Runs for each request that ended, on this thread; NULL: nobody wants to know. */
+	void (*done)(bool write, uint64_t latency_ns, void *arg);
+	void *arg; /**< of done */
+};
+
+/** What came of it. */
+struct ebd_ceiling_result {
+	uint64_t reads, writes; /**< requests that ended within the time */
+	uint64_t ns; /**< the time */
+	uint64_t lost; /**< commands that were lost and sent again */
+	uint64_t
+		bytes; /**< the memory read from: the volume's own, or as much that stands for it */
+};
+
+/**
+ * Exchange the frames that a load is made of, of the same shape and number as those of the protocol,
+ * between the same two ports, with everything else taken out: what the link itself can do. The server
+ * must have been started for it (`ceiling` in struct ebd_server_conf). The client's queues stay open;
+ * they have a turn now and then. Not from inside a callback.
+ * @return 0; -ETIMEDOUT (nobody answered within the client's connect_timeout_ms), -EBUSY (somebody
+ *   else measures), -EINVAL, -ENOMEM, -EPIPE (the link went away), -EDEADLK, or what the client's
+ *   background gave
+ */
+int ebd_ceiling_run(struct ebd_client *c, const struct ebd_ceiling_conf *conf,
+	struct ebd_ceiling_result *result);
+
 /* ---- Memory ---- */
 
 /**

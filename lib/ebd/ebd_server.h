@@ -35,6 +35,11 @@ struct ebd_server_conf {
 	uint32_t mem_mib; /**< memory for the EAL beyond what volumes need, 0: 256 */
 	int lcore; /**< as in struct ebd_client_conf */
 	enum ebd_idle idle; /**< for ebd_server_idle() */
+	/**
+	 * Answer ebd_ceiling_run(), too: to anybody on the link, who gets what the volumes hold without a
+	 * session or a check. For measuring, never by default.
+	 */
+	bool ceiling;
 	const char *
 		first_link; /**< link the EAL is started for; NULL: the first ebd_server_link_add() */
 };

@@ -124,10 +124,13 @@ ebd_server_destroy(struct ebd_server *s)
 	for (i = 0; i < s->nb_nics; i++) {
 		if (s->nics[i].ours)
 			mpn_nic_destroy(s->nics[i].nic);
+		else
+			ceiling_remove(&s->nics[i]);
 	}
 	st_target_destroy(s->target);
 	for (i = 0; i < s->nb_exports; i++) {
 		vol_close(s->exports[i]->volume);
+		ceiling_free(s->exports[i]);
 		free(s->exports[i]);
 	}
 	free(s->ios);
@@ -177,6 +180,7 @@ static int
 add_nic(struct ebd_server *s, struct mpn_nic *nic, bool ours)
 {
 	struct mpn_nic_info info;
+	struct server_nic *sn;
 	int rc = 0;
 
 	mpn_nic_get_info(nic, &info);
@@ -190,11 +194,18 @@ add_nic(struct ebd_server *s, struct mpn_nic *nic, bool ours)
 		s->target = NULL;
 		return rc;
 	}
-	rc = st_target_attach(s->target, nic);
+	sn = &s->nics[s->nb_nics];
+	*sn = (struct server_nic){s, nic, ours};
+	rc = s->conf.ceiling ? ceiling_add(sn) : 0;
 	if (rc < 0)
+		return rc;
+	rc = st_target_attach(s->target, nic);
+	if (rc < 0) {
+		ceiling_remove(sn);
 		return mpn_log_err(
 			-rc, "ebd", "link '%s': cannot serve on it: %s", info.link, strerror(-rc));
-	s->nics[s->nb_nics++] = (struct server_nic){nic, ours};
+	}
+	s->nb_nics++;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef SERVER_INT_H
 #define SERVER_INT_H
 
+#include "bare.h"
 #include "ebd_int.h"
 #include "ebd_server.h"
 #include "st_target.h"
@@ -31,6 +32,7 @@ struct export
 	struct ebd_server *server;
 	struct volume *volume;
 	struct wire_geometry geometry;
+	struct bare_memory stand_in; /* for the ceiling, when the volume is not memory */
 #define X(name, text) uint64_t name;
 	EXPORT_COUNTER_LIST(X)
 #undef X
@@ -50,6 +52,7 @@ struct export_io {
 };
 
 struct server_nic {
+	struct ebd_server *server;
 	struct mpn_nic *nic;
 	bool ours; /* made by ebd_server_link_add() */
 };
@@ -83,5 +86,13 @@ void export_io_start(void *user, struct xfer_io *io, void *data, bool mapped);
 unsigned export_run_waiting(struct ebd_server *s);
 void *export_map(void *user, const struct xfer_io *io);
 void export_fill_geometry(struct export *e, const char *name);
+
+/* ---- ceiling.c ---- */
+
+/* Answer requests for the ceiling on the NIC. */
+int ceiling_add(struct server_nic *sn) MPN_MUST_CHECK;
+void ceiling_remove(struct server_nic *sn);
+/* After the last NIC has gone. */
+void ceiling_free(struct export *e);
 
 #endif

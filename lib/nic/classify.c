@@ -67,18 +67,13 @@ push_flows(struct mpn_nic *nic)
 	}
 }
 
-unsigned
-nic_receive(struct mpn_nic *nic)
+void
+nic_take_burst(struct mpn_nic *nic, struct rte_mbuf **mbufs, unsigned n)
 {
-	struct rte_mbuf *mbufs[MPN_BURST];
 	struct rte_mbuf *drop[MPN_BURST];
 	unsigned nb_drop = 0;
 	uint64_t bytes = 0;
-	unsigned n;
 
-	n = rte_eth_rx_burst(nic->port_id, 0, mbufs, RX_BURST);
-	if (n == 0)
-		return 0;
 	for (unsigned i = 0; i < n && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
 	for (unsigned i = 0; i < n; i++) {
@@ -98,5 +93,15 @@ nic_receive(struct mpn_nic *nic)
 	if (nb_drop > 0)
 		rte_pktmbuf_free_bulk(drop, nb_drop);
 	push_flows(nic);
+}
+
+unsigned
+nic_receive(struct mpn_nic *nic)
+{
+	struct rte_mbuf *mbufs[MPN_BURST];
+	unsigned n = rte_eth_rx_burst(nic->port_id, 0, mbufs, RX_BURST);
+
+	if (n > 0)
+		nic_take_burst(nic, mbufs, n);
 	return n;
 }

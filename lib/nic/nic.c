@@ -320,7 +320,8 @@ mpn_nic_poll(struct mpn_nic *nic)
 	nic->in_poll = true;
 	check_port(nic, now_ns);
 	if (mpn_likely(nic->running))
-		work = nic_receive(nic);
+		work = mpn_likely(nic->bypass == NULL) ? nic_receive(nic)
+						       : nic->bypass->run(nic->bypass, now_ns);
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		struct mpn_personality *p = nic->pers[i];
 		uint64_t before = tsc;

@@ -149,6 +149,11 @@ void st_device_print(const struct net_st_device *dev, struct mpn_out *o);
 void st_target_rx(struct st_nic *n, const struct xfer_rx *rx, uint64_t now_ns);
 unsigned st_target_poll(struct st_nic *n, uint64_t now_ns);
 bool st_target_quiet(const struct st_nic *n);
+/*
+ * What counts the frames that refer to memory of a volume, which outlives the NIC; NULL: it must be
+ * copied.
+ */
+struct rte_mbuf_ext_shared_info *st_memory_ref(struct st_nic *n, const void *mem, size_t len);
 /* The personality goes away under the target. */
 void st_target_detach(struct st_nic *n);
 

@@ -313,20 +313,26 @@ st_target_rx(struct st_nic *n, const struct xfer_rx *rx, uint64_t now_ns)
 	xfer_tgt_rx(t->xfer, n->target_port, rx, now_ns);
 }
 
+struct rte_mbuf_ext_shared_info *
+st_memory_ref(struct st_nic *n, const void *mem, size_t len)
+{
+	struct st_arena *arena;
+
+	if (n->any_memory)
+		return &uncounted;
+	arena = st_arena_find(&n->arenas, mem, len);
+	return arena != NULL ? &arena->shinfo : NULL;
+}
+
 /* What counts the frames that refer to the data; NULL: none may. */
 static inline struct rte_mbuf_ext_shared_info *
 find_ref(struct st_nic *n, const struct st_span *span, const struct xfer_tx *tx)
 {
-	struct st_arena *arena;
-
 	if (tx->retx)
 		return NULL;
 	if (span->stage != NULL)
 		return st_stage_lend(span->stage);
-	if (n->any_memory)
-		return &uncounted;
-	arena = st_arena_find(&n->arenas, span->base + tx->data_off, tx->data_len);
-	return arena != NULL ? &arena->shinfo : NULL;
+	return st_memory_ref(n, span->base + tx->data_off, tx->data_len);
 }
 
 static inline void

@@ -37,6 +37,9 @@ q kill-client-vhost 120 kill_client.sh vhost
 q signals-vhost-int 120 signals.sh vhost INT
   signals-vhost-term 120 signals.sh vhost TERM
   signals-memif-int 120 signals.sh memif INT
+q ceiling-vhost 120 ceiling.sh vhost 9000
+  ceiling-memif 120 ceiling.sh memif 1500
+  ceiling-tap 120 ceiling.sh tap 1500
 q usage 120 usage.sh
 q missing-vhost 240 missing.sh vhost
   missing-memif 240 missing.sh memif

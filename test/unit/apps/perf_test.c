@@ -442,6 +442,47 @@ test_signal_keeps_the_result(void **state)
 	bench_fini(&b);
 }
 
+/* ---- The ceiling ---- */
+
+static void
+test_spread(void **state)
+{
+	const double odd[] = {3, 1, 2}, even[] = {4, 1, 2, 3};
+	struct perf_spread s = perf_spread_of(odd, 3);
+
+	assert_true(s.median == 2 && s.min == 1 && s.max == 3);
+	s = perf_spread_of(even, 4);
+	assert_true(s.median == 2.5 && s.min == 1 && s.max == 4);
+	s = perf_spread_of(odd, 0);
+	assert_true(s.median == 0 && s.min == 0 && s.max == 0);
+}
+
+static void
+test_load_and_ceiling_in_turns(void **state)
+{
+	struct perf_ceiling *c = calloc(1, sizeof(*c));
+	struct bench b;
+	unsigned i;
+
+	bench_init(&b, PERF_RW_RANDREAD, false);
+	b.conf.ops = 0;
+	b.conf.time_ns = 1000000;
+	c->tool = &b.tool;
+	assert_int_equal(perf_ceiling_measure(c, b.run, &b.conf, "x", 7), 0);
+	assert_int_equal(c->nb_pairs, 7);
+	/* The fake ceiling: two requests a microsecond, of half a microsecond each. */
+	assert_int_equal(c->bare.ops[PERF_READ], 7 * 2000);
+	assert_int_equal(c->bare.end_ns, 7 * b.conf.time_ns);
+	assert_true(c->real.ops[PERF_READ] > 0);
+	for (i = 0; i < 7; i++) {
+		assert_true(c->bare_iops[i] == 2e6);
+		assert_true(c->iops_ratio[i] == c->real_iops[i] / 2e6);
+		assert_true(c->p50_ratio[i] > 1);
+	}
+	free(c);
+	bench_fini(&b);
+}
+
 int
 main(void)
 {
@@ -468,6 +509,8 @@ main(void)
 		cmocka_unit_test(test_timeout_ends_the_run),
 		cmocka_unit_test(test_dead_session_ends_the_run),
 		cmocka_unit_test(test_signal_keeps_the_result),
+		cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_load_and_ceiling_in_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

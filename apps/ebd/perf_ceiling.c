@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * The load and its ceiling in turns: A B A B ... What disturbs one slice disturbs its neighbour too, so
+ * the ratios of neighbours say more than the ratio of two long runs.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf.h"
+
+/* Order for qsort(). */
+static int
+compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct perf_spread
+perf_spread_of(const double *values, unsigned n)
+{
+	double sorted[PERF_PAIRS_MAX];
+	struct perf_spread s = {0};
+
+	n = MPN_MIN(n, (unsigned)PERF_PAIRS_MAX);
+	if (n == 0)
+		return s;
+	memcpy(sorted, values, n * sizeof(sorted[0]));
+	qsort(sorted, n, sizeof(sorted[0]), compare);
+	s.min = sorted[0];
+	s.max = sorted[n - 1];
+	s.median = n % 2 != 0 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+	return s;
+}
+
+static void
+add_tally(struct perf_tally *sum, const struct perf_tally *t)
+{
+	unsigned dir;
+
+	sum->end_ns += t->end_ns - t->start_ns;
+	for (dir = 0; dir < PERF_DIRS; dir++) {
+		sum->ops[dir] += t->ops[dir];
+		mpn_hist_merge(&sum->lat[dir], &t->lat[dir]);
+	}
+}
+
+static double
+iops_of(const struct perf_tally *t)
+{
+	uint64_t ns = t->end_ns - t->start_ns;
+
+	return ns > 0 ? (double)(t->ops[PERF_READ] + t->ops[PERF_WRITE]) * 1e9 / (double)ns : 0.0;
+}
+
+/* Of reads if there are any. */
+static double
+p50_of(const struct perf_tally *t)
+{
+	return (double)mpn_hist_percentile(
+		&t->lat[t->ops[PERF_READ] > 0 ? PERF_READ : PERF_WRITE], 0.5);
+}
+
+static void
+on_bare_done(bool write, uint64_t latency_ns, void *arg)
+{
+	mpn_hist_add(&((struct perf_tally *)arg)->lat[write ? PERF_WRITE : PERF_READ], latency_ns);
+}
+
+/* A slice without the protocol. */
+static int
+run_bare(struct perf_ceiling *c, const struct perf_conf *conf, const char *volume, unsigned i)
+{
+	struct ebd_ceiling_result r;
+	struct ebd_ceiling_conf cc = {
+		.volume = volume,
+		.off = conf->off,
+		.size = conf->size,
+		.bs = conf->bs,
+		.depth = conf->depth,
+		.read_percent = conf->rw == PERF_RW_RANDRW ? conf->mix
+				: perf_rw_writes(conf->rw) ? 0
+							   : 100,
+		.random = conf->rw != PERF_RW_READ && conf->rw != PERF_RW_WRITE,
+		.seed = conf->seed + i,
+		.time_ns = conf->time_ns,
+		.done = on_bare_done,
+		.arg = &c->slice,
+	};
+	int rc;
+
+	memcpy(cc.target_mac, conf->tool.target_mac, sizeof(cc.target_mac));
+	perf_tally_reset(&c->slice, 0);
+	rc = ebd_ceiling_run(c->tool->client, &cc, &r);
+	if (rc < 0)
+		return rc;
+	c->slice.end_ns = r.ns;
+	c->slice.ops[PERF_READ] = r.reads;
+	c->slice.ops[PERF_WRITE] = r.writes;
+	c->lost += r.lost;
+	c->working_set = r.bytes;
+	return 0;
+}
+
+static void
+add_pair(struct perf_ceiling *c, const struct perf_tally *real)
+{
+	unsigned i = c->nb_pairs++;
+
+	c->real_iops[i] = iops_of(real);
+	c->bare_iops[i] = iops_of(&c->slice);
+	c->iops_ratio[i] = c->bare_iops[i] > 0 ? c->real_iops[i] / c->bare_iops[i] : 0.0;
+	c->p50_ratio[i] = p50_of(&c->slice) > 0 ? p50_of(real) / p50_of(&c->slice) : 0.0;
+	add_tally(&c->real, real);
+	add_tally(&c->bare, &c->slice);
+}
+
+/* Time for which others had our core since this process was started, ns; 0: not known. */
+static uint64_t
+waited_ns(void)
+{
+	unsigned long long ran, waited = 0;
+	FILE *f = fopen("/proc/self/schedstat", "r");
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%llu %llu", &ran, &waited) != 2)
+		waited = 0;
+	(void)fclose(f);
+	return waited;
+}
+
+int
+perf_ceiling_measure(struct perf_ceiling *c, struct perf_run *run, const struct perf_conf *conf,
+	const char *volume, unsigned nb_pairs)
+{
+	uint64_t start_ns = ebd_now_ns(), waited = waited_ns();
+	unsigned i;
+	int rc = 0;
+
+	perf_tally_reset(&c->real, 0);
+	perf_tally_reset(&c->bare, 0);
+	c->real.end_ns = c->bare.end_ns = 0;
+	for (i = 0; i < nb_pairs && rc == 0; i++) {
+		rc = perf_run_measure(run);
+		if (rc < 0 || perf_run_result(run)->interrupted)
+			break;
+		rc = run_bare(c, conf, volume, i);
+		if (rc == 0)
+			add_pair(c, &perf_run_result(run)->tally);
+	}
+	if (ebd_now_ns() > start_ns)
+		c->others = (double)(waited_ns() - waited) / (double)(ebd_now_ns() - start_ns);
+	return rc == -EINTR ? 0 : rc;
+}
