@@ -12,7 +12,7 @@ setup_set() {
 	case $1 in
 	build) # the library and the applications
 		echo gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libnuma-dev libisal-dev \
-			libsodium-dev liburing-dev
+			libsodium-dev liburing-dev libnbd-dev
 		;;
 	demo) # a file system to serve
 		echo e2fsprogs

@@ -18,6 +18,7 @@
 #include "mpn_log.h"
 #include "mpn_parse.h"
 #include "volume_kinds.h"
+#include "volume_util.h"
 
 #define LOCK_WAIT_NS 2000000000
 #define LOCK_STEP_NS 20000000
@@ -230,52 +231,31 @@ choose_direct(struct file_priv *p, const struct file_args *a, uint32_t *block_si
 	return 0;
 }
 
-static void
-hash_bytes(unsigned __int128 *h, const void *data, size_t len)
-{
-	const unsigned __int128 prime = (unsigned __int128)1 << 88 | 0x13b;
-	const uint8_t *b = data;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		*h = (*h ^ b[i]) * prime;
-}
-
 /*
- * An identity that stays as long as the image does: FNV-1a of the machine, the inode and its birth.
+ * An identity that stays as long as the image does: of the machine, the inode and its birth.
  * The device number stands in where there is no birth time: it may change when the machine starts.
  */
 static void
 make_uuid(const struct file_priv *p, const struct stat *st, uint8_t uuid[16])
 {
-	unsigned __int128 h = (unsigned __int128)0x6c62272e07bb0142 << 64 | 0x62b821756295c58d;
+	struct vol_hash h;
 	struct statx stx;
-	char machine[64];
-	ssize_t n = 0;
-	int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC);
 
-	if (fd >= 0) {
-		n = read(fd, machine, sizeof(machine));
-		close(fd);
-	}
-	if (n > 0)
-		hash_bytes(&h, machine, (size_t)n);
+	vol_hash_begin(&h);
+	vol_hash_machine(&h);
 	if (p->block_device) {
-		hash_bytes(&h, &st->st_rdev, sizeof(st->st_rdev));
+		vol_hash_add(&h, &st->st_rdev, sizeof(st->st_rdev));
 	} else {
-		hash_bytes(&h, &st->st_ino, sizeof(st->st_ino));
+		vol_hash_add(&h, &st->st_ino, sizeof(st->st_ino));
 		if (statx(p->fd, "", AT_EMPTY_PATH, STATX_BTIME, &stx) == 0 &&
 			(stx.stx_mask & STATX_BTIME) != 0) {
-			hash_bytes(&h, &stx.stx_btime.tv_sec, sizeof(stx.stx_btime.tv_sec));
-			hash_bytes(&h, &stx.stx_btime.tv_nsec, sizeof(stx.stx_btime.tv_nsec));
+			vol_hash_add(&h, &stx.stx_btime.tv_sec, sizeof(stx.stx_btime.tv_sec));
+			vol_hash_add(&h, &stx.stx_btime.tv_nsec, sizeof(stx.stx_btime.tv_nsec));
 		} else {
-			hash_bytes(&h, &st->st_dev, sizeof(st->st_dev));
+			vol_hash_add(&h, &st->st_dev, sizeof(st->st_dev));
 		}
 	}
-	memcpy(uuid, &h, 16);
-	/* RFC 9562: version 8, custom. */
-	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x80);
-	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+	vol_hash_end(&h, uuid);
 }
 
 /* Whether the disk below has a seek time. Partitions have their queue one level up. */

@@ -19,9 +19,32 @@ static const struct vol_ops *kinds[MAX_KINDS + 1] = {
 #ifdef MPN_HAVE_URING
 	&vol_file_ops,
 #endif
+#ifdef MPN_HAVE_LIBNBD
+	&vol_nbd_ops,
+#endif
+#ifdef MPN_HAVE_RBD
+	&vol_rbd_ops,
+#endif
 	&vol_readonly_ops,
 	&vol_error_ops,
 	&vol_delay_ops,
+};
+
+/* Kinds that this build has not, and what they need. */
+static const struct {
+	const char *name;
+	const char *library;
+} absent[] = {
+#ifndef MPN_HAVE_URING
+	{"file", "liburing"},
+#endif
+#ifndef MPN_HAVE_LIBNBD
+	{"nbd", "libnbd"},
+#endif
+#ifndef MPN_HAVE_RBD
+	{"rbd", "librbd"},
+#endif
+	{NULL, NULL},
 };
 
 const struct vol_ops *
@@ -54,12 +77,13 @@ refuse_kind(const char *spec, const char *name)
 	char list[256] = "";
 	unsigned n;
 
-#ifndef MPN_HAVE_URING
-	if (strcmp(name, "file") == 0) {
-		(void)mpn_log_err(EINVAL, "volume", "'%s': built without liburing", spec);
+	for (n = 0; absent[n].name != NULL; n++) {
+		if (strcmp(name, absent[n].name) != 0)
+			continue;
+		(void)mpn_log_err(
+			EINVAL, "volume", "'%s': built without %s", spec, absent[n].library);
 		return NULL;
 	}
-#endif
 	mpn_nearest_begin(&near, name);
 	for (n = 0; kinds[n] != NULL; n++) {
 		size_t used = strlen(list);

@@ -24,6 +24,12 @@ vol_priv(struct volume *v)
 	return v->priv;
 }
 
+const void *
+vol_priv_const(const struct volume *v)
+{
+	return v->priv;
+}
+
 unsigned
 vol_open_flags(const struct volume *v)
 {
@@ -408,4 +414,8 @@ vol_print(const struct volume *v, struct mpn_out *o)
 	mpn_out_u64(o, "waits", v->stats.waits);
 	mpn_out_u64(o, "syncs", v->stats.syncs);
 	mpn_out_u64(o, "bounced_bytes", v->stats.bounced_bytes);
+	for (; v != NULL; v = v->lower) {
+		if (v->ops->print != NULL)
+			v->ops->print(v, o);
+	}
 }

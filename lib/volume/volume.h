@@ -144,6 +144,8 @@ struct vol_ops {
 	uint64_t (*next_ns)(struct volume *v);
 	/** A descriptor that is readable when poll() has completions, or -1. May be NULL (-1). */
 	int (*fd)(struct volume *v);
+	/** Print what is special about this kind into the open object of o. May be NULL. */
+	void (*print)(const struct volume *v, struct mpn_out *o);
 };
 
 /**
@@ -204,6 +206,7 @@ void vol_set_clock(uint64_t (*now_ns)(void));
 
 struct vol_info *vol_info_rw(struct volume *v);
 void *vol_priv(struct volume *v);
+const void *vol_priv_const(const struct volume *v);
 /** enum vol_open_flag that hold for v: those of the filters above it. */
 unsigned vol_open_flags(const struct volume *v);
 /** io is done; from poll() only. */

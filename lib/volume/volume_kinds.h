@@ -11,6 +11,8 @@
 extern const struct vol_ops vol_null_ops;
 extern const struct vol_ops vol_mem_ops;
 extern const struct vol_ops vol_file_ops;
+extern const struct vol_ops vol_nbd_ops;
+extern const struct vol_ops vol_rbd_ops;
 extern const struct vol_ops vol_readonly_ops;
 extern const struct vol_ops vol_error_ops;
 extern const struct vol_ops vol_delay_ops;

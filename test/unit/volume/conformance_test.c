@@ -6,7 +6,7 @@
  * depth, compared with a model in memory; and what each of them must refuse.
  */
 
-#include "harness.h"
+#include "nbd_server.h"
 
 #define VOLUME_BYTES (1u << 20)
 #define MAX_LEN (96u << 10)
@@ -19,6 +19,7 @@ struct stack {
 	bool fails; /* requests may end with an error and no effect */
 	bool persists; /* what was written is there after reopening */
 	bool direct; /* only where there is O_DIRECT */
+	const char *nbdkit; /* arguments of a server whose socket stands for %s */
 };
 
 static const struct stack stacks[] = {
@@ -29,6 +30,12 @@ static const struct stack stacks[] = {
 	{"file:%s,size=1M", .persists = true},
 	{"file:%s,direct=on,size=1M", .persists = true, .direct = true},
 	{"error:rate=10%%:delay:write=100us:file:%s,size=1M", .fails = true, .persists = true},
+#endif
+#ifdef MPN_HAVE_LIBNBD
+	{"nbd:nbd+unix:///?socket=%s", .persists = true, .nbdkit = "memory 1M"},
+	{"nbd:nbd+unix:///?socket=%s,connections=1", .persists = true, .nbdkit = "memory 1M"},
+	{"error:rate=10%%:nbd:nbd+unix:///?socket=%s", .fails = true, .persists = true,
+		.nbdkit = "memory 1M"},
 #endif
 	{"error:rate=0%%:mem:1M"},
 	{"error:rate=20%%,seed=3:mem:1M", .fails = true},
@@ -220,7 +227,7 @@ check_stats(void)
 static struct volume *
 open_stack(const struct stack *s)
 {
-	const char *path = test_path("image");
+	const char *path = s->nbdkit != NULL ? nbd_server_socket() : test_path("image");
 	char spec[512];
 	const char *hole = strstr(s->spec, "%s");
 
@@ -231,10 +238,23 @@ open_stack(const struct stack *s)
 	return must_open("%s", spec);
 }
 
+/* What the stack needs below it. */
+static void
+start_below(const struct stack *s)
+{
+	(void)remove(test_path("image"));
+	if (s->nbdkit != NULL)
+		nbd_server_start(s->nbdkit);
+}
+
 /* False, and said so, for what cannot be here. */
 static bool
 is_possible(const struct stack *s)
 {
+	if (s->nbdkit != NULL && !nbd_server_exists()) {
+		print_message("SKIPPED: %s: no nbdkit\n", s->spec);
+		return false;
+	}
 	if (!s->direct || has_direct())
 		return true;
 	print_message("SKIPPED: %s: no O_DIRECT in /tmp\n", s->spec);
@@ -246,7 +266,7 @@ run_stack(const struct stack *s, uint64_t seed)
 {
 	unsigned i;
 
-	(void)remove(test_path("image"));
+	start_below(s);
 	memset(&w, 0, sizeof(w));
 	w.stack = s;
 	w.random = seed;
@@ -274,6 +294,7 @@ run_stack(const struct stack *s, uint64_t seed)
 		read_everything();
 		vol_close(w.v);
 	}
+	nbd_server_stop();
 	for (i = 0; i < DEPTH; i++)
 		free(w.requests[i].mem);
 }
@@ -353,11 +374,13 @@ bad_requests_are_refused(void **state)
 
 		if (!is_possible(&stacks[i]))
 			continue;
+		start_below(&stacks[i]);
 		v = open_stack(&stacks[i]);
 		refuse_bad_requests(v);
 		refuse_wrong_memory(v);
 		assert_int_equal(vol_get_stats(v)->in_flight_max, 0);
 		vol_close(v);
+		nbd_server_stop();
 	}
 }
 
@@ -399,6 +422,7 @@ callbacks_may_submit(void **state)
 
 		if (stacks[i].fails || !is_possible(&stacks[i]))
 			continue;
+		start_below(&stacks[i]);
 		c.v = open_stack(&stacks[i]);
 		assert_int_equal(vol_submit(c.v, &io), 0);
 		while (c.left > 0) {
@@ -409,6 +433,7 @@ callbacks_may_submit(void **state)
 			assert_true(before - c.left <= 1);
 		}
 		vol_close(c.v);
+		nbd_server_stop();
 	}
 }
 

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the mpnic authors
+#
+# Any NBD server is a back end: a qcow2 image and a plugin of nbdkit are copied to and verified; the
+# server is killed in mid-copy and comes back; it stays away; its disk is full; its image has shrunk.
+. "$(dirname "$0")/lib.sh"
+
+need qemu-nbd
+need qemu-img
+need nbdkit
+link_up vhost 9000
+make_image in.img 16384
+
+is_listening() { # SOCKET
+	grep -q " $T/$1\$" /proc/net/unix
+}
+
+# Start an NBD server on a socket and wait for it.
+nbd_server() { # NAME SOCKET COMMAND...
+	local name=$1 sock=$2
+
+	shift 2
+	rm -f "$sock"
+	start "$name" "$@"
+	wait_for 20 is_listening "$sock" || fail "$name did not listen"
+}
+
+qcow2_server() {
+	nbd_server qcow2 q.sock qemu-nbd -t -e 8 -f qcow2 --discard=unmap -k "$T/q.sock" disk.qcow2
+}
+
+kit_server() { # more arguments
+	nbd_server kit k.sock nbdkit -f -U "$T/k.sock" "$@"
+}
+
+qemu-img create -q -f qcow2 disk.qcow2 16M
+qcow2_server
+truncate -s 16M raw.img
+kit_server --filter=delay file raw.img wdelay=100ms
+
+serve server "$SERVER_LINK" "cow=nbd:nbd+unix:///?socket=$T/q.sock" \
+	"bound=nbd:nbd+unix:///?socket=$T/k.sock,fail-after=1s" \
+	"kit=nbd:nbd+unix:///?socket=$T/k.sock"
+
+# A qcow2 image, to and fro.
+expect_ok 60 copy --link "$CLIENT_LINK" in.img ebd:cow --verify
+expect_ok 60 copy --link "$CLIENT_LINK" ebd:cow out.img --verify
+same in.img out.img
+
+# Killed in mid-copy.
+start copy "$EBD" copy --link "$CLIENT_LINK" --sparse off --depth 2 in.img ebd:kit --verify
+wait_for 30 counter_above server write_bytes $((10 << 20)) || fail "the copy did not get going"
+is_gone "${PIDS[copy]}" && fail "the copy was over before the server could be killed"
+send kit KILL
+reap kit 10
+kit_server file raw.img
+reap copy 120
+[ "$RC" -eq 0 ] || fail "the copy ended with status $RC"
+same in.img raw.img
+[ "$(counter server reconnects)" -ge 1 ] || fail "no reconnect was counted"
+
+# Gone for longer than the bound, while another volume goes on.
+send kit KILL
+reap kit 10
+client 60 copy --link "$CLIENT_LINK" ebd:bound out.img
+[ "$RC" -eq 1 ] || fail "exit status $RC without a server"
+grep -qi "timed out" client.err || fail "not a word of a timeout: $(cat client.err)"
+expect_ok 60 copy --link "$CLIENT_LINK" ebd:cow out.img --verify
+
+# The disk below is full.
+kit_server --filter=error file raw.img error-pwrite=ENOSPC error-pwrite-rate=100%
+client 60 copy --link "$CLIENT_LINK" in.img ebd:kit
+[ "$RC" -eq 1 ] || fail "exit status $RC with a full disk"
+grep -qi "no space left" client.err || fail "not a word of no space: $(cat client.err)"
+
+# The image has shrunk: what is left can be read.
+send kit KILL
+reap kit 10
+truncate -s 8M raw.img
+kit_server file raw.img
+client 60 copy --link "$CLIENT_LINK" ebd:kit out.img
+[ "$RC" -eq 1 ] || fail "exit status $RC with a shrunk image"
+grep -q "has shrunk to 8388608 bytes" server.err || fail "the server says nothing: $(cat server.err)"
+
+stop_server server
+send qcow2 TERM
+reap qcow2 20
+[ "$(qemu-img check disk.qcow2 | grep -c 'No errors')" -eq 1 ] || fail "the qcow2 image is damaged"
+[ "$(qemu-img compare -f raw -F qcow2 in.img disk.qcow2)" = "Images are identical." ] ||
+	fail "the qcow2 image differs"
