@@ -7,217 +7,136 @@
 #include <string.h>
 
 #include "commands.h"
-#include "mpn_parse.h"
 #include "perf.h"
+#include "perf_options.h"
 
 #define NSEC_PER_SEC 1000000000ull
-#define MAX_BS (32u << 20)
 #define MAX_MEMORY (512u << 20) /* of all buffers */
 #define MAX_TRACKED (1ull << 28) /* blocks that --verify can keep track of */
 #define SLICE_NS (NSEC_PER_SEC) /* of a pair with the ceiling, each */
 #define DEFAULT_TIME (5 * NSEC_PER_SEC)
-#define DAY_NS (86400 * NSEC_PER_SEC)
 
-static int
-set_rw(void *cfg, const char *arg)
-{
-	static const char *const names[] = {
-#define X(id, name) name,
-		PERF_RW_LIST(X)
-#undef X
-			NULL};
-	int i = mpn_parse_choice(arg, names);
+/* ---- Queues ---- */
 
-	if (i < 0)
-		return i;
-	((struct perf_conf *)cfg)->rw = (enum perf_rw)i;
-	return 0;
-}
-
-static int
-set_mix(void *cfg, const char *arg)
-{
-	uint64_t n;
-
-	if (mpn_parse_u64(arg, 0, 100, &n) != 0)
-		return -EINVAL;
-	((struct perf_conf *)cfg)->mix = (unsigned)n;
-	return 0;
-}
-
-static int
-set_bs(void *cfg, const char *arg)
-{
-	uint64_t n;
-
-	if (mpn_parse_size(arg, 512, MAX_BS, &n) != 0 || n % 512 != 0)
-		return -EINVAL;
-	((struct perf_conf *)cfg)->bs = (uint32_t)n;
-	return 0;
-}
-
-static int
-set_depth(void *cfg, const char *arg)
-{
-	uint64_t n;
-
-	if (mpn_parse_u64(arg, 1, PERF_DEPTH_MAX, &n) != 0)
-		return -EINVAL;
-	((struct perf_conf *)cfg)->depth = (unsigned)n;
-	return 0;
-}
-
-static int
-set_time(void *cfg, const char *arg)
-{
-	return mpn_parse_time_ns(
-		arg, NSEC_PER_SEC / 1000, DAY_NS, &((struct perf_conf *)cfg)->time_ns);
-}
-
-static int
-set_ops(void *cfg, const char *arg)
-{
-	return mpn_parse_u64(arg, 1, UINT64_MAX - 1, &((struct perf_conf *)cfg)->ops);
-}
-
-static int
-set_warmup(void *cfg, const char *arg)
-{
-	return mpn_parse_time_ns(arg, 0, DAY_NS, &((struct perf_conf *)cfg)->warmup_ns);
-}
-
-static int
-set_offset(void *cfg, const char *arg)
-{
-	return mpn_parse_size(arg, 0, UINT64_MAX / 2, &((struct perf_conf *)cfg)->off);
-}
-
-static int
-set_size(void *cfg, const char *arg)
-{
-	return mpn_parse_size(arg, 512, UINT64_MAX / 2, &((struct perf_conf *)cfg)->size);
-}
-
-static int
-set_seed(void *cfg, const char *arg)
-{
-	return mpn_parse_u64(arg, 0, UINT64_MAX, &((struct perf_conf *)cfg)->seed);
-}
-
-static int
-set_period(void *cfg, const char *arg)
-{
-	return mpn_parse_time_ns(
-		arg, NSEC_PER_SEC / 10, DAY_NS, &((struct perf_conf *)cfg)->period_ns);
-}
-
-static int
-set_verify(void *cfg, const char *arg)
-{
-	((struct perf_conf *)cfg)->verify = true;
-	return 0;
-}
-
-static int
-set_memory(void *cfg, const char *arg)
-{
-	static const char *const names[] = {"arena", "heap", NULL};
-	int i = mpn_parse_choice(arg, names);
-
-	if (i < 0)
-		return i;
-	((struct perf_conf *)cfg)->heap = i == 1;
-	return 0;
-}
-
-static int
-set_ceiling(void *cfg, const char *arg)
-{
-	((struct tool_conf *)cfg)->ceiling = true;
-	return 0;
-}
-
-static const struct mpn_opt opts[] = {
-	{"rw", 0, "LOAD", "read, write, randread, randwrite or randrw",
-		"what to do; default: randread", set_rw},
-	{"mix", 0, "PERCENT", "a number from 0 to 100", "part of reads in randrw; default: 70",
-		set_mix},
-	{"bs", 'b', "SIZE", "a multiple of 512 up to 32M, such as 4k",
-		"bytes of a request; default: 4k", set_bs},
-	{"depth", 'd', "N", "a number from 1 to 1024", "requests in flight; default: 32",
-		set_depth},
-	{"time", 't', "TIME", "a time from 1ms to 24h, such as 5s",
-		"measure for so long; default: 5s, without --ops", set_time},
-	{"ops", 'n', "N", "a number of requests", "measure so many requests", set_ops},
-	{"warmup", 0, "TIME", "a time such as 1s", "run for so long before; default: 0",
-		set_warmup},
-	{"offset", 0, "SIZE", "a size such as 1G", "start of the range used; default: 0",
-		set_offset},
-	{"size", 0, "SIZE", "a size such as 1G",
-		"length of the range used; default: to the end of the volume", set_size},
-	{"seed", 0, "N", "a number", "of the random numbers; default: 1", set_seed},
-	{"verify", 0, NULL, NULL, "write patterns, and check whatever is read", set_verify},
-	{"memory", 0, "arena|heap", "arena or heap",
-		"where the buffers are; default: arena, memory that needs no copy", set_memory},
-	{"ceiling", 0, NULL, NULL,
-		"in turns with the same frames without the protocol; the server needs --ceiling "
-		"too",
-		set_ceiling},
-	{"stats-period", 0, "TIME", "a time such as 1s",
-		"show a line this often; default: 1s on a terminal", set_period},
-	TOOL_OPTS_QUEUE,
-	TOOL_OPTS_CLIENT,
+struct perf_queues {
+	struct ebd_queue *q[PERF_JOBS_MAX][PERF_QUEUES_MAX];
 };
 
-static const struct tool_usage usage = {
-	.synopsis = "--link LINK [options] VOLUME",
-	.text = "Measures a volume: requests per second, throughput, latency. A load with writes\n"
-		"destroys what is on the volume. Ctrl-C prints the result so far.\n"
-		"Exit status: 0 measured, 1 errors or bad content, 2 wrong command line.\n",
-	.opts = opts,
-	.nb_opts = MPN_ARRAY_SIZE(opts),
-	.min_operands = 1,
-	.max_operands = 1,
-};
-
-/* Fit the range to the volume. */
-static int
-fit_range(struct perf_conf *conf, const struct ebd_info *info)
+static void
+close_queues(const struct perf_conf *conf, struct perf_queues *queues)
 {
-	const struct tool_conf *tool = &conf->tool;
+	unsigned i, k;
 
-	if (conf->bs % info->block_size != 0)
+	for (i = 0; i < conf->nb_jobs; i++) {
+		for (k = 0; k < conf->jobs[i].queues; k++) {
+			ebd_queue_close(queues->q[i][k]);
+			queues->q[i][k] = NULL;
+		}
+	}
+}
+
+static int
+open_queues(struct tool *t, const struct perf_conf *conf, struct perf_queues *queues)
+{
+	unsigned i, k;
+	int status;
+
+	for (i = 0; i < conf->nb_jobs; i++) {
+		const struct perf_job_conf *job = &conf->jobs[i];
+
+		for (k = 0; k < job->queues; k++) {
+			queues->q[i][k] = tool_queue_open(t, job->volume,
+				(uint16_t)MPN_MIN(job->depth, EBD_DEPTH_MAX), job->depth, &status);
+			if (queues->q[i][k] == NULL)
+				return status;
+		}
+	}
+	return TOOL_GO_ON;
+}
+
+/* ---- Fitting to the volumes ---- */
+
+static int
+fit_range(const struct tool_conf *tool, struct perf_job_conf *job, const struct ebd_info *info)
+{
+	if (job->bs % info->block_size != 0)
 		return tool_misuse(tool,
 			"--bs: '%" PRIu32 "': expected a multiple of the block size, %" PRIu32,
-			conf->bs, info->block_size);
-	if (conf->off % info->block_size != 0)
+			job->bs, info->block_size);
+	if (job->off % info->block_size != 0)
 		return tool_misuse(tool,
 			"--offset: '%" PRIu64 "': expected a multiple of the block size, %" PRIu32,
-			conf->off, info->block_size);
-	if (conf->off >= info->size || conf->size > info->size - conf->off)
+			job->off, info->block_size);
+	if (job->off >= info->size || job->size > info->size - job->off)
 		return tool_misuse(tool,
 			"--offset, --size: expected a range within the volume, %" PRIu64 " bytes",
 			info->size);
-	if (conf->size == 0)
-		conf->size = info->size - conf->off;
-	if (conf->size < conf->bs)
+	if (job->size == 0)
+		job->size = info->size - job->off;
+	if (job->size < job->bs)
 		return tool_misuse(tool,
 			"--bs: '%" PRIu32 "': expected at most %" PRIu64 ", the bytes there are",
-			conf->bs, conf->size);
-	if (conf->verify && conf->size / conf->bs > MAX_TRACKED)
+			job->bs, job->size);
+	if (job->verify && job->size / job->bs > MAX_TRACKED)
 		return tool_misuse(tool,
 			"--verify: keeps track of %llu blocks: expected a --size "
 			"below that many times --bs",
 			MAX_TRACKED);
-	if (info->read_only && perf_rw_writes(conf->rw))
+	if (info->read_only && perf_rw_writes(job->rw))
 		return tool_fail(tool, "volume '%s' is read-only", info->name);
 	return TOOL_GO_ON;
 }
 
+static bool
+overlap(const struct perf_job_conf *a, const struct perf_job_conf *b)
+{
+	return strcmp(a->volume, b->volume) == 0 && a->off < b->off + b->size &&
+	       b->off < a->off + a->size;
+}
+
+/* Who writes where another one checks would be taken for damage. */
+static int
+check_overlaps(const struct perf_conf *conf)
+{
+	unsigned i, k;
+
+	for (i = 0; i < conf->nb_jobs; i++) {
+		for (k = 0; k < conf->nb_jobs; k++) {
+			const struct perf_job_conf *a = &conf->jobs[i], *b = &conf->jobs[k];
+
+			if (i != k && a->verify && perf_rw_writes(b->rw) && overlap(a, b))
+				return tool_misuse(&conf->tool,
+					"--verify: job '%s' writes where job '%s' checks: expected "
+					"ranges apart, by --offset and --size",
+					b->name, a->name);
+		}
+	}
+	return TOOL_GO_ON;
+}
+
+static int
+fit_jobs(struct perf_conf *conf, const struct perf_queues *queues)
+{
+	struct ebd_info info;
+	unsigned i;
+	int status;
+
+	for (i = 0; i < conf->nb_jobs; i++) {
+		ebd_queue_info(queues->q[i][0], &info);
+		status = fit_range(&conf->tool, &conf->jobs[i], &info);
+		if (status != TOOL_GO_ON)
+			return status;
+	}
+	return check_overlaps(conf);
+}
+
+/* ---- Measuring ---- */
+
 /* The exit status, and a line for what went wrong. */
 static int
-judge(const struct perf_conf *conf, const struct perf_result *r, int rc)
+judge(const struct perf_conf *conf, const struct perf_total *total, int rc)
 {
+	const struct perf_result *r = &total->all;
 	int status = TOOL_OK;
 
 	if (r->errors > 0)
@@ -233,7 +152,7 @@ judge(const struct perf_conf *conf, const struct perf_result *r, int rc)
 }
 
 static int
-measure_ceiling(struct tool *t, struct perf_run *run, struct perf_conf *conf, const char *volume)
+measure_ceiling(struct tool *t, struct perf_run *run, struct perf_conf *conf)
 {
 	struct perf_ceiling *c = calloc(1, sizeof(*c));
 	uint64_t nb = (conf->time_ns + SLICE_NS - 1) / SLICE_NS;
@@ -244,92 +163,195 @@ measure_ceiling(struct tool *t, struct perf_run *run, struct perf_conf *conf, co
 	nb = nb < PERF_PAIRS_MIN ? PERF_PAIRS_MIN : nb > PERF_PAIRS_MAX ? PERF_PAIRS_MAX : nb;
 	conf->time_ns /= nb;
 	c->tool = t;
-	rc = perf_ceiling_measure(c, run, conf, volume, (unsigned)nb);
-	status = judge(conf, perf_run_result(run), 0);
+	rc = perf_ceiling_measure(c, run, conf, (unsigned)nb);
+	status = judge(conf, perf_run_total(run), 0);
 	if (rc < 0 && status == TOOL_OK)
 		status = tool_fail(&conf->tool, "%s", tool_reason(-rc));
-	if (rc == 0 && perf_ceiling_print(conf, volume, c) != 0)
+	if (rc == 0 && perf_ceiling_print(conf, c) != 0)
 		status = tool_fail(&conf->tool, "cannot write the result");
 	free(c);
 	return status;
 }
 
+/* Through sessions of their own: what was answered must be there for others, too. */
 static int
-measure(struct tool *t, struct perf_conf *conf, const char *volume)
+read_back(struct tool *t, struct perf_run *run, const struct perf_conf *conf,
+	struct perf_queues *queues, int *status)
 {
-	struct ebd_info info;
-	struct perf_run *run;
-	struct ebd_queue *q;
-	int status, rc;
+	unsigned i;
 
-	q = tool_queue_open(
-		t, volume, (uint16_t)MPN_MIN(conf->depth, EBD_DEPTH_MAX), conf->depth, &status);
-	if (q == NULL)
-		return status;
-	ebd_queue_info(q, &info);
-	status = fit_range(conf, &info);
-	if (status != TOOL_GO_ON) {
-		ebd_queue_close(q);
-		return status;
+	close_queues(conf, queues);
+	*status = open_queues(t, conf, queues);
+	if (*status != TOOL_GO_ON)
+		return 0;
+	for (i = 0; i < conf->nb_jobs; i++)
+		perf_run_set_queues(run, i, queues->q[i]);
+	return perf_run_read_back(run);
+}
+
+static bool
+verifies_writes(const struct perf_conf *conf)
+{
+	unsigned i;
+
+	for (i = 0; i < conf->nb_jobs; i++) {
+		if (conf->jobs[i].verify && perf_rw_writes(conf->jobs[i].rw))
+			return true;
 	}
-	run = perf_run_create(t, conf, q);
-	if (run == NULL) {
-		ebd_queue_close(q);
-		return tool_fail(&conf->tool, "%u buffers of %" PRIu32 " bytes: out of memory",
-			conf->depth, conf->bs);
-	}
-	if (conf->tool.ceiling) {
-		status = measure_ceiling(t, run, conf, volume);
-		ebd_queue_close(q);
-	} else {
-		rc = perf_run_measure(run);
-		ebd_queue_close(q);
-		status = judge(conf, perf_run_result(run), rc);
-		if (perf_print(conf, volume, perf_run_result(run)) != 0)
-			status = tool_fail(&conf->tool, "cannot write the result");
-	}
+	return false;
+}
+
+static int
+measure_load(
+	struct tool *t, struct perf_run *run, struct perf_conf *conf, struct perf_queues *queues)
+{
+	int rc = perf_run_measure(run), status = TOOL_GO_ON, verdict;
+
+	if (rc == 0 && !perf_run_total(run)->interrupted && verifies_writes(conf))
+		rc = read_back(t, run, conf, queues, &status);
+	close_queues(conf, queues);
+	verdict = judge(conf, perf_run_total(run), rc);
+	if (perf_print(conf, run) != 0)
+		verdict = tool_fail(&conf->tool, "cannot write the result");
+	rc = conf->histogram != NULL ? perf_histogram_write(conf, run) : 0;
+	if (rc < 0)
+		verdict = tool_fail(
+			&conf->tool, "--histogram: '%s': %s", conf->histogram, strerror(-rc));
+	return status != TOOL_GO_ON ? status : verdict;
+}
+
+static int
+run_jobs(struct tool *t, struct perf_conf *conf, struct perf_queues *queues)
+{
+	struct perf_run *run = perf_run_create(t, conf);
+	unsigned i;
+	int status, rc = run != NULL ? 0 : -ENOMEM;
+
+	for (i = 0; i < conf->nb_jobs && rc == 0; i++)
+		rc = perf_run_add(run, &conf->jobs[i], queues->q[i]);
+	if (rc < 0)
+		status = tool_fail(&conf->tool, "no memory for the buffers of all requests");
+	else if (conf->tool.ceiling)
+		status = measure_ceiling(t, run, conf);
+	else
+		status = measure_load(t, run, conf, queues);
+	/* What a signal has left in flight uses the buffers. */
+	close_queues(conf, queues);
 	perf_run_destroy(run);
 	return status;
 }
 
 static int
+measure(struct tool *t, struct perf_conf *conf)
+{
+	struct perf_queues *queues = calloc(1, sizeof(*queues));
+	int status;
+
+	if (queues == NULL)
+		return tool_fail(&conf->tool, "out of memory");
+	status = open_queues(t, conf, queues);
+	if (status == TOOL_GO_ON)
+		status = fit_jobs(conf, queues);
+	if (status == TOOL_GO_ON)
+		status = run_jobs(t, conf, queues);
+	close_queues(conf, queues);
+	free(queues);
+	return status;
+}
+
+/* ---- The command line ---- */
+
+/* Each operand is a job; so is each section of a job file. */
+static int
+collect_jobs(struct perf_conf *conf, const char *const *operands)
+{
+	if (conf->jobfile != NULL && operands[0] != NULL)
+		return tool_misuse(&conf->tool,
+			"'%s': expected no VOLUME beside --jobfile: its jobs name theirs",
+			operands[0]);
+	if (conf->jobfile != NULL)
+		return perf_jobfile_read(conf, conf->jobfile, perf_usage.opts, perf_nb_job_opts);
+	if (operands[0] == NULL)
+		return tool_misuse(&conf->tool, "something is missing: expected %s %s",
+			conf->tool.prog, perf_usage.synopsis);
+	for (; conf->nb_jobs < TOOL_MAX_OPERANDS && operands[conf->nb_jobs] != NULL;
+		conf->nb_jobs++) {
+		struct perf_job_conf *job = &conf->jobs[conf->nb_jobs];
+		const char *volume = operands[conf->nb_jobs];
+
+		*job = conf->job;
+		if (volume[0] == '\0' || strlen(volume) >= sizeof(job->volume))
+			return tool_misuse(&conf->tool,
+				"'%s': expected the name of a volume, 1 to 63 characters", volume);
+		memcpy(job->volume, volume, strlen(volume) + 1);
+		memcpy(job->name, volume, strlen(volume) + 1);
+	}
+	return TOOL_GO_ON;
+}
+
+static int
+check_ceiling(const struct perf_conf *conf)
+{
+	const struct perf_job_conf *job = &conf->jobs[0];
+
+	if (!conf->tool.ceiling)
+		return TOOL_GO_ON;
+	if (conf->nb_jobs > 1)
+		return tool_misuse(&conf->tool, "--ceiling: expected one volume");
+	if (job->ops != 0 || job->verify || job->zipf > 0 || job->rate != 0)
+		return tool_misuse(&conf->tool,
+			"--ceiling: expected no --ops, --verify, --zipf or --rate with it");
+	if (job->depth * job->queues > PERF_DEPTH_MAX)
+		return tool_misuse(&conf->tool,
+			"--ceiling: --depth times --queues: %u: expected at most %d",
+			job->depth * job->queues, PERF_DEPTH_MAX);
+	return TOOL_GO_ON;
+}
+
+static int
 check_conf(struct perf_conf *conf)
 {
-	if (conf->time_ns == 0 && conf->ops == 0)
-		conf->time_ns = DEFAULT_TIME;
-	if (conf->tool.ceiling && (conf->ops != 0 || conf->verify))
-		return tool_misuse(
-			&conf->tool, "--ceiling: expected neither --ops nor --verify with it");
-	if ((uint64_t)conf->bs * conf->depth > MAX_MEMORY)
+	uint64_t bytes = 0;
+	bool by_ops = true;
+	unsigned i;
+
+	for (i = 0; i < conf->nb_jobs; i++) {
+		const struct perf_job_conf *job = &conf->jobs[i];
+
+		bytes += (uint64_t)job->bs * job->depth * job->queues;
+		by_ops = by_ops && job->ops != 0;
+	}
+	if (bytes > MAX_MEMORY)
 		return tool_misuse(&conf->tool,
-			"--bs times --depth: %" PRIu64 " bytes: expected at most %u",
-			(uint64_t)conf->bs * conf->depth, MAX_MEMORY);
-	return TOOL_GO_ON;
+			"--bs times --depth times --queues: %" PRIu64 " bytes: expected at most %u",
+			bytes, MAX_MEMORY);
+	if (conf->time_ns == 0 && !by_ops)
+		conf->time_ns = DEFAULT_TIME;
+	return check_ceiling(conf);
 }
 
 int
 cmd_perf(int argc, char **argv)
 {
-	struct perf_conf conf = {
-		.tool = {.prog = "ebd perf", .lcore = -1},
-		.rw = PERF_RW_RANDREAD,
-		.mix = 70,
-		.bs = 4096,
-		.depth = 32,
-		.seed = 1,
-	};
+	struct perf_conf *conf = calloc(1, sizeof(*conf));
 	const char *operands[TOOL_MAX_OPERANDS] = {NULL};
 	struct tool t;
 	int status;
 
-	status = tool_parse(&conf.tool, &usage, argc, argv, operands);
+	if (conf == NULL)
+		return TOOL_FAILED;
+	perf_conf_init(conf);
+	status = tool_parse(&conf->tool, &perf_usage, argc, argv, operands);
 	if (status == TOOL_GO_ON)
-		status = check_conf(&conf);
+		status = collect_jobs(conf, operands);
 	if (status == TOOL_GO_ON)
-		status = tool_open(&t, &conf.tool);
-	if (status != TOOL_GO_ON)
-		return status;
-	status = measure(&t, &conf, operands[0]);
-	tool_close(&t);
+		status = check_conf(conf);
+	if (status == TOOL_GO_ON)
+		status = tool_open(&t, &conf->tool);
+	if (status == TOOL_GO_ON) {
+		status = measure(&t, conf);
+		tool_close(&t);
+	}
+	free(conf);
 	return status;
 }

@@ -3,9 +3,11 @@
 
 /**
  * @file
- * `ebd perf`: a load of equal requests on one volume, and what came of it.
+ * `ebd perf`: loads on volumes, and what came of them.
  *
- *	load (which block next) -> slot (request, buffer) -> queue -> tally (counts, latencies)
+ *	run -> job (a load on a volume) -> lane (a queue of it) -> slot (a request, its buffer)
+ *
+ * All jobs of a run go on at the same time, on one thread.
  */
 
 #ifndef PERF_H
@@ -16,23 +18,39 @@
 #include "perf_load.h"
 #include "tool.h"
 
-#define PERF_DEPTH_MAX 1024
+#define PERF_DEPTH_MAX 1024 /* of a queue */
+#define PERF_QUEUES_MAX 64 /* of a job */
+#define PERF_JOBS_MAX 16
 
-struct perf_conf {
-	struct tool_conf tool;
+/* One load on one volume: an operand of the command line, or a section of a job file. */
+struct perf_job_conf {
+	char name[EBD_NAME_LEN];
+	char volume[EBD_NAME_LEN];
 	enum perf_rw rw;
-	unsigned mix; /* percent of reads in randrw */
+	unsigned mix; /* percent of reads in rw and randrw */
 	uint32_t bs; /* bytes of a request */
-	unsigned depth; /* requests in flight */
-	uint64_t time_ns; /* 0: until ops are done */
-	uint64_t ops; /* 0: until the time is over */
-	uint64_t warmup_ns;
+	unsigned depth; /* requests in flight, of each queue */
+	unsigned queues;
+	uint64_t ops; /* requests of all queues; 0: until the time is over */
+	uint64_t rate; /* requests a second of all queues; 0: as fast as they go */
 	uint64_t off; /* of the range, bytes */
 	uint64_t size; /* of the range, bytes; 0: to the end of the volume */
 	uint64_t seed;
-	uint64_t period_ns; /* of the live line, 0: each second, on a terminal only */
+	double zipf; /* 0: all blocks alike */
 	bool verify;
 	bool heap; /* buffers from the heap, not from an arena */
+};
+
+struct perf_conf {
+	struct tool_conf tool;
+	struct perf_job_conf job; /* what options of the command line say */
+	struct perf_job_conf jobs[PERF_JOBS_MAX];
+	unsigned nb_jobs;
+	const char *jobfile;
+	const char *histogram; /* file for all latencies */
+	uint64_t time_ns; /* 0: until all jobs have done their ops */
+	uint64_t warmup_ns;
+	uint64_t period_ns; /* of the live line, 0: each second, on a terminal only */
 };
 
 enum perf_dir { PERF_READ, PERF_WRITE, PERF_DIRS };
@@ -42,6 +60,7 @@ struct perf_tally {
 	uint64_t start_ns;
 	uint64_t end_ns;
 	uint64_t ops[PERF_DIRS];
+	uint64_t bytes[PERF_DIRS];
 	struct mpn_hist lat[PERF_DIRS]; /* ns */
 };
 
@@ -55,29 +74,57 @@ struct perf_result {
 	uint64_t bad;
 	char first_bad[128];
 	struct ebd_stats stats; /* of the measured span */
+};
+
+/* What is known of the run as a whole. */
+struct perf_total {
+	struct perf_result all; /* of all jobs */
 	uint64_t user_ns; /* CPU time of the measured span */
 	uint64_t system_ns;
+	double others; /* part of the span in which others had our core */
 	bool interrupted;
 };
 
 struct perf_run;
 
-/*
- * Get memory and buffers ready for a load on q; conf->size is set. NULL with errno ENOMEM.
- */
-struct perf_run *perf_run_create(struct tool *t, const struct perf_conf *conf, struct ebd_queue *q);
-/* After the queue was closed. */
+/* Nothing to do yet. NULL with errno ENOMEM. */
+struct perf_run *perf_run_create(struct tool *t, const struct perf_conf *conf);
 void perf_run_destroy(struct perf_run *r);
 /*
- * Run the load, and with verify read back what it wrote. When it is broken off, requests are still in
- * flight afterwards.
- * @return 0, or -errno when the session has gone: the result covers the time before that
+ * Add a job; jc->size is set, and jc stays. Its jc->queues queues are the caller's; all of them belong
+ * to one client. 0 or -ENOMEM.
+ */
+int
+perf_run_add(struct perf_run *r, const struct perf_job_conf *jc, struct ebd_queue *const *queues);
+/* Other queues for the n-th job, when nothing is in flight. */
+void perf_run_set_queues(struct perf_run *r, unsigned n, struct ebd_queue *const *queues);
+/*
+ * Run the load, again and again if wanted. When it is broken off, requests are still in flight
+ * afterwards: close the queues before perf_run_destroy().
+ * @return 0, or -errno when a session has gone: the result covers the time before that
  */
 int perf_run_measure(struct perf_run *r);
-const struct perf_result *perf_run_result(const struct perf_run *r);
+/* Read what was written by jobs that verify, once. As perf_run_measure(). */
+int perf_run_read_back(struct perf_run *r);
+/* The result of the n-th job. */
+const struct perf_result *perf_run_result(const struct perf_run *r, unsigned n);
+/* All of them together. */
+const struct perf_total *perf_run_total(struct perf_run *r);
 
 /* Start to count. */
 void perf_tally_reset(struct perf_tally *t, uint64_t now_ns);
+/* Add what src has counted; the span of dst is left as it is. */
+void perf_tally_add(struct perf_tally *dst, const struct perf_tally *src);
+uint64_t perf_tally_ops(const struct perf_tally *t);
+/* Time for which others had our core since this process was started, ns; 0: not known. */
+uint64_t perf_waited_ns(void);
+
+/*
+ * Read jobs from a file into conf->jobs; conf->job has what they start with.
+ * @return TOOL_GO_ON, or the exit status after an error line
+ */
+int perf_jobfile_read(
+	struct perf_conf *conf, const char *path, const struct mpn_opt *opts, size_t nb_opts);
 
 /* ---- The ceiling ---- */
 
@@ -106,17 +153,24 @@ struct perf_spread {
 };
 struct perf_spread perf_spread_of(const double *values, unsigned n);
 
-/* Measure so many pairs, conf->time_ns a slice. 0 or -errno; broken off: the pairs there are. */
+/*
+ * Measure so many pairs of the only job of the run, conf->time_ns a slice. 0 or -errno; broken off:
+ * the pairs there are.
+ */
 int perf_ceiling_measure(struct perf_ceiling *c, struct perf_run *run, const struct perf_conf *conf,
-	const char *volume, unsigned nb_pairs);
+	unsigned nb_pairs);
 /* Print it. 0 or -EIO. */
-int
-perf_ceiling_print(const struct perf_conf *conf, const char *volume, const struct perf_ceiling *c);
+int perf_ceiling_print(const struct perf_conf *conf, const struct perf_ceiling *c);
+
+/* ---- Reports ---- */
+
+extern const char *const perf_rw_names[];
 
 /* One line on how it goes. @return buf */
-char *
-perf_format_live(const struct perf_tally *t, uint32_t bs, uint64_t errors, char *buf, size_t size);
+char *perf_format_live(const struct perf_tally *t, uint64_t errors, char *buf, size_t size);
 /* Print everything. 0 or -EIO. */
-int perf_print(const struct perf_conf *conf, const char *volume, const struct perf_result *r);
+int perf_print(const struct perf_conf *conf, struct perf_run *r);
+/* Write all latencies: a line a bucket. 0 or -errno. */
+int perf_histogram_write(const struct perf_conf *conf, struct perf_run *r);
 
 #endif

@@ -39,16 +39,12 @@ perf_spread_of(const double *values, unsigned n)
 	return s;
 }
 
+/* Also its time, which end_ns of a sum is. */
 static void
-add_tally(struct perf_tally *sum, const struct perf_tally *t)
+add_slice(struct perf_tally *sum, const struct perf_tally *t)
 {
-	unsigned dir;
-
 	sum->end_ns += t->end_ns - t->start_ns;
-	for (dir = 0; dir < PERF_DIRS; dir++) {
-		sum->ops[dir] += t->ops[dir];
-		mpn_hist_merge(&sum->lat[dir], &t->lat[dir]);
-	}
+	perf_tally_add(sum, t);
 }
 
 static double
@@ -56,7 +52,7 @@ iops_of(const struct perf_tally *t)
 {
 	uint64_t ns = t->end_ns - t->start_ns;
 
-	return ns > 0 ? (double)(t->ops[PERF_READ] + t->ops[PERF_WRITE]) * 1e9 / (double)ns : 0.0;
+	return ns > 0 ? (double)perf_tally_ops(t) * 1e9 / (double)ns : 0.0;
 }
 
 /* Of reads if there are any. */
@@ -75,20 +71,21 @@ on_bare_done(bool write, uint64_t latency_ns, void *arg)
 
 /* A slice without the protocol. */
 static int
-run_bare(struct perf_ceiling *c, const struct perf_conf *conf, const char *volume, unsigned i)
+run_bare(struct perf_ceiling *c, const struct perf_conf *conf, unsigned i)
 {
+	const struct perf_job_conf *job = &conf->jobs[0];
 	struct ebd_ceiling_result r;
 	struct ebd_ceiling_conf cc = {
-		.volume = volume,
-		.off = conf->off,
-		.size = conf->size,
-		.bs = conf->bs,
-		.depth = conf->depth,
-		.read_percent = conf->rw == PERF_RW_RANDRW ? conf->mix
-				: perf_rw_writes(conf->rw) ? 0
-							   : 100,
-		.random = conf->rw != PERF_RW_READ && conf->rw != PERF_RW_WRITE,
-		.seed = conf->seed + i,
+		.volume = job->volume,
+		.off = job->off,
+		.size = job->size,
+		.bs = job->bs,
+		.depth = job->depth * job->queues,
+		.read_percent = perf_rw_is_mixed(job->rw) ? job->mix
+				: perf_rw_writes(job->rw) ? 0
+							  : 100,
+		.random = perf_rw_is_random(job->rw),
+		.seed = job->seed + i,
 		.time_ns = conf->time_ns,
 		.done = on_bare_done,
 		.arg = &c->slice,
@@ -101,6 +98,8 @@ run_bare(struct perf_ceiling *c, const struct perf_conf *conf, const char *volum
 	if (rc < 0)
 		return rc;
 	c->slice.end_ns = r.ns;
+	c->slice.bytes[PERF_READ] = r.reads * job->bs;
+	c->slice.bytes[PERF_WRITE] = r.writes * job->bs;
 	c->slice.ops[PERF_READ] = r.reads;
 	c->slice.ops[PERF_WRITE] = r.writes;
 	c->lost += r.lost;
@@ -117,30 +116,15 @@ add_pair(struct perf_ceiling *c, const struct perf_tally *real)
 	c->bare_iops[i] = iops_of(&c->slice);
 	c->iops_ratio[i] = c->bare_iops[i] > 0 ? c->real_iops[i] / c->bare_iops[i] : 0.0;
 	c->p50_ratio[i] = p50_of(&c->slice) > 0 ? p50_of(real) / p50_of(&c->slice) : 0.0;
-	add_tally(&c->real, real);
-	add_tally(&c->bare, &c->slice);
-}
-
-/* Time for which others had our core since this process was started, ns; 0: not known. */
-static uint64_t
-waited_ns(void)
-{
-	unsigned long long ran, waited = 0;
-	FILE *f = fopen("/proc/self/schedstat", "r");
-
-	if (f == NULL)
-		return 0;
-	if (fscanf(f, "%llu %llu", &ran, &waited) != 2)
-		waited = 0;
-	(void)fclose(f);
-	return waited;
+	add_slice(&c->real, real);
+	add_slice(&c->bare, &c->slice);
 }
 
 int
 perf_ceiling_measure(struct perf_ceiling *c, struct perf_run *run, const struct perf_conf *conf,
-	const char *volume, unsigned nb_pairs)
+	unsigned nb_pairs)
 {
-	uint64_t start_ns = ebd_now_ns(), waited = waited_ns();
+	uint64_t start_ns = ebd_now_ns(), waited = perf_waited_ns();
 	unsigned i;
 	int rc = 0;
 
@@ -149,13 +133,13 @@ perf_ceiling_measure(struct perf_ceiling *c, struct perf_run *run, const struct 
 	c->real.end_ns = c->bare.end_ns = 0;
 	for (i = 0; i < nb_pairs && rc == 0; i++) {
 		rc = perf_run_measure(run);
-		if (rc < 0 || perf_run_result(run)->interrupted)
+		if (rc < 0 || perf_run_total(run)->interrupted)
 			break;
-		rc = run_bare(c, conf, volume, i);
+		rc = run_bare(c, conf, i);
 		if (rc == 0)
-			add_pair(c, &perf_run_result(run)->tally);
+			add_pair(c, &perf_run_result(run, 0)->tally);
 	}
 	if (ebd_now_ns() > start_ns)
-		c->others = (double)(waited_ns() - waited) / (double)(ebd_now_ns() - start_ns);
+		c->others = (double)(perf_waited_ns() - waited) / (double)(ebd_now_ns() - start_ns);
 	return rc == -EINTR ? 0 : rc;
 }

@@ -70,6 +70,13 @@ perf_load_init(struct perf_load *l, enum perf_rw rw, unsigned mix, uint64_t nb_b
 }
 
 void
+perf_load_set_zipf(struct perf_load *l, double theta)
+{
+	if (theta > 0)
+		perf_zipf_init(&l->zipf, l->nb_blocks, theta);
+}
+
+void
 perf_load_read_back(struct perf_load *l)
 {
 	l->read_back = true;
@@ -113,9 +120,11 @@ find_idle(const struct perf_load *l, uint64_t start, uint64_t *block)
 static bool
 choose_block(struct perf_load *l, uint64_t *block)
 {
-	bool sequential = l->rw == PERF_RW_READ || l->rw == PERF_RW_WRITE;
+	bool sequential = !perf_rw_is_random(l->rw);
 
-	*block = sequential ? l->next : draw_below(l, l->nb_blocks);
+	*block = sequential          ? l->next
+		 : l->zipf.theta > 0 ? perf_zipf_draw(&l->zipf, draw(l))
+				     : draw_below(l, l->nb_blocks);
 	if (l->track != NULL && !find_idle(l, *block, block))
 		return false;
 	if (sequential)
@@ -137,7 +146,7 @@ choose_write(struct perf_load *l)
 {
 	if (l->read_back)
 		return false;
-	if (l->rw == PERF_RW_RANDRW)
+	if (perf_rw_is_mixed(l->rw))
 		return draw_below(l, 100) >= l->mix;
 	return perf_rw_writes(l->rw);
 }

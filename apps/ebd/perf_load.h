@@ -13,6 +13,7 @@
 #define PERF_RW_LIST(X) \
 	X(READ, "read") \
 	X(WRITE, "write") \
+	X(RW, "rw") \
 	X(RANDREAD, "randread") \
 	X(RANDWRITE, "randwrite") \
 	X(RANDRW, "randrw")
@@ -27,6 +28,18 @@ static inline bool
 perf_rw_writes(enum perf_rw rw)
 {
 	return rw != PERF_RW_READ && rw != PERF_RW_RANDREAD;
+}
+
+static inline bool
+perf_rw_is_mixed(enum perf_rw rw)
+{
+	return rw == PERF_RW_RW || rw == PERF_RW_RANDRW;
+}
+
+static inline bool
+perf_rw_is_random(enum perf_rw rw)
+{
+	return rw >= PERF_RW_RANDREAD;
 }
 
 /**
@@ -52,16 +65,35 @@ struct perf_op {
 	bool write;
 };
 
+/**
+ * Zipf's law: the i-th most popular of n blocks is asked for in proportion to 1 / i^theta. (Gray et al.,
+ * Quickly Generating Billion-Record Synthetic Databases, 1994.)
+ */
+struct perf_zipf {
+	double theta; /**< 0: all blocks alike */
+	double alpha, zeta, eta, second;
+	uint64_t n;
+	uint64_t step; /**< spreads the popular blocks over the range */
+};
+
+/** theta: above 0 and below 1. */
+void perf_zipf_init(struct perf_zipf *z, uint64_t n, double theta);
+/** The block for a random number. */
+uint64_t perf_zipf_draw(const struct perf_zipf *z, uint64_t random);
+
 struct perf_load {
 	enum perf_rw rw;
-	unsigned mix; /**< percent of reads in randrw */
+	unsigned mix; /**< percent of reads in rw and randrw */
 	uint64_t nb_blocks;
+	struct perf_zipf zipf;
 	uint64_t next; /**< block of a sequential load */
 	uint64_t rng;
 	struct perf_track *track; /**< NULL: do not keep track */
 	bool read_back; /**< read what was written, once, in order */
 };
 
+/** theta 0: no block is more popular than others; else see struct perf_zipf. */
+void perf_load_set_zipf(struct perf_load *l, double theta);
 void perf_load_init(struct perf_load *l, enum perf_rw rw, unsigned mix, uint64_t nb_blocks,
 	uint64_t seed, struct perf_track *track);
 /** From now on read every block that was written, once. */

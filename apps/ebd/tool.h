@@ -121,7 +121,7 @@ struct tool_usage {
 	unsigned min_operands;
 	unsigned max_operands; /**< at most TOOL_MAX_OPERANDS */
 };
-#define TOOL_MAX_OPERANDS 2
+#define TOOL_MAX_OPERANDS 16
 
 /**
  * Parse a command line into cfg, whose first member is conf; answer --help, --link help and

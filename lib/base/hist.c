@@ -28,9 +28,8 @@ mpn_hist_merge(struct mpn_hist *dst, const struct mpn_hist *src)
 		dst->bucket[i] += src->bucket[i];
 }
 
-/* Largest value that mpn_hist_index() puts into bucket i. */
-static uint64_t
-bucket_top(uint32_t i)
+uint64_t
+mpn_hist_upper(uint32_t i)
 {
 	uint32_t group = i >> MPN_HIST_SUB_BITS;
 	uint64_t sub = i & ((1u << MPN_HIST_SUB_BITS) - 1);
@@ -57,7 +56,7 @@ mpn_hist_percentile(const struct mpn_hist *h, double part)
 	for (i = 0; i < MPN_HIST_BUCKETS; i++) {
 		seen += h->bucket[i];
 		if (seen >= rank)
-			return MPN_MIN(bucket_top(i), h->max);
+			return MPN_MIN(mpn_hist_upper(i), h->max);
 	}
 	return h->max;
 }

@@ -50,6 +50,9 @@ mpn_hist_add(struct mpn_hist *h, uint64_t v)
 	h->bucket[mpn_hist_index(v)]++;
 }
 
+/** The largest value that goes into the i-th bucket. */
+uint64_t mpn_hist_upper(uint32_t i);
+
 /** Add all of src to dst. */
 void mpn_hist_merge(struct mpn_hist *dst, const struct mpn_hist *src);
 

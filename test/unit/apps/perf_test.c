@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,193 +18,24 @@
 #define BS 4096u
 #define BLOCKS (SIZE / BS)
 
-/* ---- Patterns ---- */
-
-static char block[BS];
-static char why[128];
-
-static enum perf_content
-check(uint64_t off, uint64_t run, uint32_t gen)
-{
-	why[0] = '\0';
-	return perf_pattern_check(block, BS, off, run, gen, why, sizeof(why));
-}
-
-static void
-test_pattern_is_found_again(void **state)
-{
-	perf_pattern_fill(block, BS, 8192, 77, 5);
-	assert_int_equal(check(8192, 77, 5), PERF_GOOD);
-	/* Nothing known: any complete pattern will do, of any run. */
-	assert_int_equal(check(8192, 1, 0), PERF_GOOD);
-}
-
-static void
-test_any_flipped_bit_is_bad(void **state)
-{
-	unsigned byte;
-
-	for (byte = 0; byte < BS; byte++) {
-		perf_pattern_fill(block, BS, 0, 1, 1);
-		block[byte] ^= (char)(1 << (byte % 8));
-		assert_int_equal(check(0, 1, 1), PERF_BAD);
-		assert_true(strlen(why) > 0);
-	}
-}
-
-static void
-test_wrong_place_run_generation(void **state)
-{
-	perf_pattern_fill(block, BS, 4096, 1, 9);
-	assert_int_equal(check(0, 1, 9), PERF_BAD);
-	assert_string_equal(why, "byte 0: has what belongs to byte 4096");
-	assert_int_equal(check(0, 1, 0), PERF_BAD);
-	assert_int_equal(check(4096, 2, 9), PERF_BAD);
-	assert_string_equal(why, "byte 4096: written by another run");
-	assert_int_equal(check(4096, 1, 10), PERF_BAD);
-	assert_string_equal(why, "byte 4096: generation 9, expected 10");
-}
-
-static void
-test_torn_block_is_bad(void **state)
-{
-	char old[BS];
-
-	perf_pattern_fill(old, BS, 0, 1, 1);
-	perf_pattern_fill(block, BS, 0, 1, 2);
-	memcpy(block + 2048, old + 2048, 2048);
-	assert_int_equal(check(0, 1, 2), PERF_BAD);
-	assert_string_equal(why, "byte 2048: generation 1, expected 2");
-	assert_int_equal(check(0, 1, 0), PERF_BAD);
-}
-
-static void
-test_blank_only_where_nothing_is_known(void **state)
-{
-	memset(block, 0, sizeof(block));
-	assert_int_equal(check(0, 1, 0), PERF_BLANK);
-	assert_int_equal(check(0, 1, 1), PERF_BAD);
-	assert_string_equal(why, "byte 0: no pattern");
-}
-
-/* ---- Loads ---- */
-
-static void
-test_sequential_goes_round(void **state)
-{
-	struct perf_load l;
-	struct perf_op op;
-	unsigned i;
-
-	perf_load_init(&l, PERF_RW_READ, 0, 10, 1, NULL);
-	for (i = 0; i < 25; i++) {
-		assert_true(perf_load_next(&l, &op));
-		assert_int_equal(op.block, i % 10);
-		assert_false(op.write);
-	}
-}
-
-static void
-test_random_is_even_and_repeats_by_seed(void **state)
-{
-	unsigned hits[16] = {0}, i;
-	struct perf_load a, b;
-	struct perf_op x, y;
-
-	perf_load_init(&a, PERF_RW_RANDREAD, 0, 16, 42, NULL);
-	perf_load_init(&b, PERF_RW_RANDREAD, 0, 16, 42, NULL);
-	for (i = 0; i < 16000; i++) {
-		assert_true(perf_load_next(&a, &x));
-		assert_true(perf_load_next(&b, &y));
-		assert_int_equal(x.block, y.block);
-		assert_true(x.block < 16);
-		hits[x.block]++;
-	}
-	for (i = 0; i < 16; i++)
-		assert_in_range(hits[i], 850, 1150);
-}
-
-static void
-test_mix(void **state)
-{
-	static const unsigned mixes[] = {0, 30, 100};
-	unsigned i, m;
-
-	for (m = 0; m < 3; m++) {
-		struct perf_load l;
-		struct perf_op op;
-		unsigned reads = 0;
-
-		perf_load_init(&l, PERF_RW_RANDRW, mixes[m], 1000, 7, NULL);
-		for (i = 0; i < 10000; i++) {
-			assert_true(perf_load_next(&l, &op));
-			reads += !op.write;
-		}
-		if (mixes[m] == 30)
-			assert_in_range(reads, 2800, 3200);
-		else
-			assert_int_equal(reads, mixes[m] * 100);
-	}
-}
-
-static void
-test_one_request_a_block(void **state)
-{
-	struct perf_track track;
-	struct perf_op ops[8], more;
-	struct perf_load l;
-	unsigned i, j;
-
-	assert_int_equal(perf_track_init(&track, 8, 1), 0);
-	perf_load_init(&l, PERF_RW_RANDRW, 50, 8, 3, &track);
-	for (i = 0; i < 8; i++) {
-		assert_true(perf_load_next(&l, &ops[i]));
-		for (j = 0; j < i; j++)
-			assert_int_not_equal(ops[j].block, ops[i].block);
-	}
-	assert_false(perf_load_next(&l, &more));
-	perf_load_done(&l, &ops[3], true);
-	assert_true(perf_load_next(&l, &more));
-	assert_int_equal(more.block, ops[3].block);
-	perf_track_fini(&track);
-}
-
-static void
-test_read_back_reads_what_was_written(void **state)
-{
-	struct perf_track track;
-	struct perf_load l;
-	struct perf_op op;
-
-	assert_int_equal(perf_track_init(&track, 100, 1), 0);
-	perf_load_init(&l, PERF_RW_WRITE, 0, 100, 3, &track);
-	while (l.next < 50) {
-		assert_true(perf_load_next(&l, &op));
-		perf_load_done(&l, &op, op.block % 5 != 0); /* each fifth write fails */
-	}
-	perf_load_read_back(&l);
-	while (perf_load_next(&l, &op)) {
-		assert_false(op.write);
-		assert_int_not_equal(op.gen, 0);
-		assert_int_not_equal(op.block % 5, 0);
-		assert_true(op.block < 50);
-		perf_load_done(&l, &op, true);
-		track.gens[op.block] = 0;
-	}
-	for (op.block = 0; op.block < 100; op.block++)
-		assert_int_equal(track.gens[op.block], 0);
-	perf_track_fini(&track);
-}
-
 /* ---- Runs ---- */
 
 struct bench {
 	char *mem;
 	struct ebd_queue *q;
 	struct perf_conf conf;
+	struct perf_job_conf *job;
 	struct perf_run *run;
 	struct tool tool;
 };
+
+static void
+bench_start(struct bench *b)
+{
+	b->run = perf_run_create(&b->tool, &b->conf);
+	assert_non_null(b->run);
+	assert_int_equal(perf_run_add(b->run, b->job, &b->q), 0);
+}
 
 static void
 bench_init(struct bench *b, enum perf_rw rw, bool verify)
@@ -211,16 +44,18 @@ bench_init(struct bench *b, enum perf_rw rw, bool verify)
 	memset(b, 0, sizeof(*b));
 	b->mem = calloc(1, SIZE);
 	b->q = fake_queue(b->mem, SIZE, 512, 5);
-	b->conf.rw = rw;
-	b->conf.mix = 50;
-	b->conf.bs = BS;
-	b->conf.depth = 16;
-	b->conf.size = SIZE;
-	b->conf.seed = 11;
-	b->conf.verify = verify;
-	b->conf.ops = 5000;
-	b->run = perf_run_create(&b->tool, &b->conf, b->q);
-	assert_non_null(b->run);
+	b->conf.nb_jobs = 1;
+	b->job = &b->conf.jobs[0];
+	b->job->rw = rw;
+	b->job->mix = 50;
+	b->job->bs = BS;
+	b->job->depth = 16;
+	b->job->queues = 1;
+	b->job->size = SIZE;
+	b->job->seed = 11;
+	b->job->verify = verify;
+	b->job->ops = 5000;
+	bench_start(b);
 }
 
 static void
@@ -231,6 +66,21 @@ bench_fini(struct bench *b)
 	free(b->mem);
 }
 
+static const struct perf_result *
+result(const struct bench *b)
+{
+	return perf_run_result(b->run, 0);
+}
+
+/* As the command does it. */
+static int
+measure(struct perf_run *run)
+{
+	int rc = perf_run_measure(run);
+
+	return rc == 0 && !perf_run_total(run)->interrupted ? perf_run_read_back(run) : rc;
+}
+
 static void
 test_number_of_requests_is_exact(void **state)
 {
@@ -238,8 +88,8 @@ test_number_of_requests_is_exact(void **state)
 	struct bench b;
 
 	bench_init(&b, PERF_RW_RANDREAD, false);
-	r = perf_run_result(b.run);
-	assert_int_equal(perf_run_measure(b.run), 0);
+	r = result(&b);
+	assert_int_equal(measure(b.run), 0);
 	assert_int_equal(r->tally.ops[PERF_READ], 5000);
 	assert_int_equal(r->tally.ops[PERF_WRITE], 0);
 	assert_int_equal(r->tally.lat[PERF_READ].count, 5000);
@@ -256,11 +106,11 @@ test_time_ends_the_run(void **state)
 	struct bench b;
 
 	bench_init(&b, PERF_RW_RANDREAD, false);
-	b.conf.ops = 0;
+	b.job->ops = 0;
 	b.conf.time_ns = 1000000; /* a poll takes 1000 */
 	b.conf.warmup_ns = 500000;
-	r = perf_run_result(b.run);
-	assert_int_equal(perf_run_measure(b.run), 0);
+	r = result(&b);
+	assert_int_equal(measure(b.run), 0);
 	assert_int_equal(r->tally.end_ns - r->tally.start_ns, 1000000);
 	/* Three complete in a poll; those started before do not count. */
 	assert_in_range(r->tally.ops[PERF_READ], 3000 - 16, 3000);
@@ -275,12 +125,12 @@ test_full_queue_loses_no_request(void **state)
 
 	bench_init(&b, PERF_RW_WRITE, true);
 	fake_faults(b.q)->full_every = 5;
-	b.conf.ops = BLOCKS;
-	assert_int_equal(perf_run_measure(b.run), 0);
-	assert_int_equal(perf_run_result(b.run)->tally.ops[PERF_WRITE], BLOCKS);
+	b.job->ops = BLOCKS;
+	assert_int_equal(measure(b.run), 0);
+	assert_int_equal(result(&b)->tally.ops[PERF_WRITE], BLOCKS);
 	/* Read back: all of them, once. */
-	assert_int_equal(perf_run_result(b.run)->checked, BLOCKS);
-	assert_int_equal(perf_run_result(b.run)->bad, 0);
+	assert_int_equal(result(&b)->checked, BLOCKS);
+	assert_int_equal(result(&b)->bad, 0);
 	bench_fini(&b);
 }
 
@@ -297,14 +147,15 @@ test_range_is_kept(void **state)
 	struct bench b;
 
 	bench_init(&b, PERF_RW_WRITE, true);
-	b.conf.off = 4 * BS;
-	b.conf.size = 8 * BS;
-	b.conf.depth = 64; /* more than there are blocks */
-	b.conf.ops = 1000;
-	run = perf_run_create(&b.tool, &b.conf, b.q);
-	assert_int_equal(perf_run_measure(run), 0);
-	assert_int_equal(perf_run_result(run)->tally.ops[PERF_WRITE], 1000);
-	assert_int_equal(perf_run_result(run)->checked, 8);
+	b.job->off = 4 * BS;
+	b.job->size = 8 * BS;
+	b.job->depth = 64; /* more than there are blocks */
+	b.job->ops = 1000;
+	run = perf_run_create(&b.tool, &b.conf);
+	assert_int_equal(perf_run_add(run, b.job, &b.q), 0);
+	assert_int_equal(measure(run), 0);
+	assert_int_equal(perf_run_result(run, 0)->tally.ops[PERF_WRITE], 1000);
+	assert_int_equal(perf_run_result(run, 0)->checked, 8);
 	assert_int_equal(fake_counts(b.q)->in_flight_max, 8);
 	assert_true(is_blank(b.mem, 4 * BS));
 	assert_true(is_blank(b.mem + 12 * BS, SIZE - 12 * BS));
@@ -320,8 +171,8 @@ test_verify_of_a_mixed_load(void **state)
 	struct bench b;
 
 	bench_init(&b, PERF_RW_RANDRW, true);
-	r = perf_run_result(b.run);
-	assert_int_equal(perf_run_measure(b.run), 0);
+	r = result(&b);
+	assert_int_equal(measure(b.run), 0);
 	assert_int_equal(r->bad, 0);
 	assert_int_equal(r->errors, 0);
 	assert_true(r->blank > 0); /* read before they were written */
@@ -338,11 +189,11 @@ test_lost_write_is_found(void **state)
 
 	for (nth = 1; nth <= BLOCKS; nth += 25) {
 		bench_init(&b, PERF_RW_WRITE, true);
-		b.conf.ops = BLOCKS;
+		b.job->ops = BLOCKS;
 		fake_faults(b.q)->lose_write = nth;
-		assert_int_equal(perf_run_measure(b.run), 0);
-		assert_int_equal(perf_run_result(b.run)->bad, 1);
-		assert_non_null(strstr(perf_run_result(b.run)->first_bad, "no pattern"));
+		assert_int_equal(measure(b.run), 0);
+		assert_int_equal(result(&b)->bad, 1);
+		assert_non_null(strstr(result(&b)->first_bad, "no pattern"));
 		bench_fini(&b);
 	}
 }
@@ -356,14 +207,15 @@ test_lost_rewrite_is_found(void **state)
 	struct bench b;
 
 	bench_init(&b, PERF_RW_WRITE, true);
-	b.conf.ops = BLOCKS;
-	assert_int_equal(perf_run_measure(b.run), 0);
+	b.job->ops = BLOCKS;
+	assert_int_equal(measure(b.run), 0);
 	q = fake_queue(b.mem, SIZE, 512, 9);
 	fake_faults(q)->lose_write = 100;
-	second = perf_run_create(&b.tool, &b.conf, q);
-	assert_int_equal(perf_run_measure(second), 0);
-	assert_int_equal(perf_run_result(second)->bad, 1);
-	assert_non_null(strstr(perf_run_result(second)->first_bad, "another run"));
+	second = perf_run_create(&b.tool, &b.conf);
+	assert_int_equal(perf_run_add(second, b.job, &q), 0);
+	assert_int_equal(measure(second), 0);
+	assert_int_equal(perf_run_result(second, 0)->bad, 1);
+	assert_non_null(strstr(perf_run_result(second, 0)->first_bad, "another run"));
 	ebd_queue_close(q);
 	perf_run_destroy(second);
 	bench_fini(&b);
@@ -375,11 +227,11 @@ test_misplaced_read_is_found(void **state)
 	struct bench b;
 
 	bench_init(&b, PERF_RW_WRITE, true);
-	b.conf.ops = BLOCKS;
+	b.job->ops = BLOCKS;
 	fake_faults(b.q)->misplace_read = 50;
-	assert_int_equal(perf_run_measure(b.run), 0);
-	assert_int_equal(perf_run_result(b.run)->bad, 1);
-	assert_non_null(strstr(perf_run_result(b.run)->first_bad, "has what belongs to"));
+	assert_int_equal(measure(b.run), 0);
+	assert_int_equal(result(&b)->bad, 1);
+	assert_non_null(strstr(result(&b)->first_bad, "has what belongs to"));
 	bench_fini(&b);
 }
 
@@ -390,10 +242,10 @@ test_error_is_counted_and_the_run_goes_on(void **state)
 	struct bench b;
 
 	bench_init(&b, PERF_RW_RANDWRITE, true);
-	r = perf_run_result(b.run);
+	r = result(&b);
 	fake_faults(b.q)->fail_nth = 100;
 	fake_faults(b.q)->status = -EIO;
-	assert_int_equal(perf_run_measure(b.run), 0);
+	assert_int_equal(measure(b.run), 0);
 	assert_int_equal(r->errors, 1);
 	assert_int_equal(r->first_error, -EIO);
 	assert_int_equal(r->first_error_off % BS, 0);
@@ -410,8 +262,8 @@ test_timeout_ends_the_run(void **state)
 	bench_init(&b, PERF_RW_RANDREAD, false);
 	fake_faults(b.q)->fail_nth = 100;
 	fake_faults(b.q)->status = -ETIMEDOUT;
-	assert_int_equal(perf_run_measure(b.run), -ETIMEDOUT);
-	assert_true(perf_run_result(b.run)->tally.ops[PERF_READ] < 200);
+	assert_int_equal(measure(b.run), -ETIMEDOUT);
+	assert_true(result(&b)->tally.ops[PERF_READ] < 200);
 	bench_fini(&b);
 }
 
@@ -422,7 +274,7 @@ test_dead_session_ends_the_run(void **state)
 
 	bench_init(&b, PERF_RW_RANDREAD, false);
 	fake_faults(b.q)->dead_after = 100;
-	assert_int_equal(perf_run_measure(b.run), -ENODEV);
+	assert_int_equal(measure(b.run), -ENODEV);
 	bench_fini(&b);
 }
 
@@ -433,12 +285,139 @@ test_signal_keeps_the_result(void **state)
 	struct bench b;
 
 	bench_init(&b, PERF_RW_RANDREAD, false);
-	r = perf_run_result(b.run);
+	r = result(&b);
 	fake_faults(b.q)->interrupt_after = 1000;
-	assert_int_equal(perf_run_measure(b.run), 0);
-	assert_true(r->interrupted);
+	assert_int_equal(measure(b.run), 0);
+	assert_true(perf_run_total(b.run)->interrupted);
 	assert_in_range(r->tally.ops[PERF_READ], 999, 1003);
 	assert_true(r->tally.end_ns > r->tally.start_ns);
+	bench_fini(&b);
+}
+
+/* ---- Jobs, queues, rates ---- */
+
+static void
+test_jobs_run_side_by_side(void **state)
+{
+	const struct perf_total *total;
+	struct ebd_queue *queues[3];
+	struct bench b;
+	unsigned i;
+
+	bench_init(&b, PERF_RW_RANDREAD, false);
+	b.conf.nb_jobs = 2;
+	b.conf.jobs[1] = b.conf.jobs[0];
+	b.conf.jobs[1].rw = PERF_RW_WRITE;
+	b.conf.jobs[1].queues = 3;
+	b.conf.jobs[1].depth = 4;
+	b.conf.jobs[1].bs = 512;
+	b.conf.jobs[1].ops = 900;
+	b.conf.jobs[1].verify = true;
+	b.conf.jobs[1].off = 0;
+	for (i = 0; i < 3; i++)
+		queues[i] = fake_queue(b.mem, SIZE, 512, i);
+	assert_int_equal(perf_run_add(b.run, &b.conf.jobs[1], queues), 0);
+	assert_int_equal(measure(b.run), 0);
+	assert_int_equal(perf_run_result(b.run, 0)->tally.ops[PERF_READ], 5000);
+	assert_int_equal(perf_run_result(b.run, 1)->tally.ops[PERF_WRITE], 900);
+	/* Sequential over all queues: each block once. */
+	assert_int_equal(perf_run_result(b.run, 1)->checked, 900);
+	total = perf_run_total(b.run);
+	assert_int_equal(perf_tally_ops(&total->all.tally), 5900);
+	assert_int_equal(total->all.tally.bytes[PERF_READ], 5000ull * BS);
+	assert_int_equal(total->all.tally.bytes[PERF_WRITE], 900ull * 512);
+	assert_int_equal(total->all.tally.lat[PERF_READ].count, 5000);
+	for (i = 0; i < 3; i++) {
+		assert_true(fake_counts(queues[i])->writes > 200);
+		assert_true(fake_counts(queues[i])->in_flight_max <= 4);
+		assert_int_equal(fake_counts(queues[i])->broken_rules, 0);
+		ebd_queue_close(queues[i]);
+	}
+	bench_fini(&b);
+}
+
+/* What one session wrote is read through another one; a write that never got there is found. */
+static void
+test_read_back_through_other_queues(void **state)
+{
+	struct ebd_queue *other;
+	struct bench b;
+
+	bench_init(&b, PERF_RW_WRITE, true);
+	b.job->ops = BLOCKS;
+	fake_faults(b.q)->lose_write = 77;
+	assert_int_equal(perf_run_measure(b.run), 0);
+	other = fake_queue(b.mem, SIZE, 512, 1);
+	perf_run_set_queues(b.run, 0, &other);
+	assert_int_equal(perf_run_read_back(b.run), 0);
+	assert_int_equal(fake_counts(other)->reads, BLOCKS);
+	assert_int_equal(fake_counts(b.q)->reads, 0);
+	assert_int_equal(result(&b)->checked, BLOCKS - 1);
+	assert_int_equal(result(&b)->bad, 1);
+	ebd_queue_close(other);
+	bench_fini(&b);
+}
+
+static void
+test_rate_is_kept(void **state)
+{
+	struct bench b;
+
+	bench_init(&b, PERF_RW_RANDREAD, false);
+	b.job->ops = 0;
+	b.job->rate = 100000; /* one in ten polls; three complete in one */
+	b.conf.time_ns = 50000000;
+	assert_int_equal(measure(b.run), 0);
+	assert_in_range(result(&b)->tally.ops[PERF_READ], 4990, 5000);
+	bench_fini(&b);
+}
+
+static void
+test_mixed_sequential_load(void **state)
+{
+	struct bench b;
+
+	bench_init(&b, PERF_RW_RW, true);
+	assert_int_equal(measure(b.run), 0);
+	assert_in_range(result(&b)->tally.ops[PERF_READ], 2300, 2700);
+	assert_int_equal(perf_tally_ops(&result(&b)->tally), 5000);
+	assert_int_equal(result(&b)->bad, 0);
+	bench_fini(&b);
+}
+
+/* Where the ends of buckets lie is what a histogram file tells. */
+static void
+test_histogram_has_every_request(void **state)
+{
+	char path[] = "/tmp/mpnic_hist.XXXXXX", job[64], dir[16];
+	unsigned long long upper, n, all = 0, last = 0;
+	double part = 0;
+	struct bench b;
+	int fd = mkstemp(path);
+	char line[200];
+	FILE *f;
+
+	assert_true(fd >= 0);
+	bench_init(&b, PERF_RW_RANDREAD, false);
+	memcpy(b.job->name, "first", 6);
+	b.conf.histogram = path;
+	assert_int_equal(measure(b.run), 0);
+	assert_int_equal(perf_histogram_write(&b.conf, b.run), 0);
+	f = fdopen(fd, "r");
+	assert_non_null(fgets(line, sizeof(line), f));
+	assert_int_equal(line[0], '#');
+	while (fscanf(f, "%63s %15s %llu %llu %lf", job, dir, &upper, &n, &part) == 5) {
+		assert_string_equal(job, "first");
+		assert_string_equal(dir, "read");
+		assert_true(upper > last);
+		last = upper;
+		all += n;
+	}
+	fclose(f);
+	unlink(path);
+	assert_int_equal(all, 5000);
+	assert_true(part == 1.0);
+	assert_int_equal(last, result(&b)->tally.lat[PERF_READ].max);
 	bench_fini(&b);
 }
 
@@ -465,10 +444,10 @@ test_load_and_ceiling_in_turns(void **state)
 	unsigned i;
 
 	bench_init(&b, PERF_RW_RANDREAD, false);
-	b.conf.ops = 0;
+	b.job->ops = 0;
 	b.conf.time_ns = 1000000;
 	c->tool = &b.tool;
-	assert_int_equal(perf_ceiling_measure(c, b.run, &b.conf, "x", 7), 0);
+	assert_int_equal(perf_ceiling_measure(c, b.run, &b.conf, 7), 0);
 	assert_int_equal(c->nb_pairs, 7);
 	/* The fake ceiling: two requests a microsecond, of half a microsecond each. */
 	assert_int_equal(c->bare.ops[PERF_READ], 7 * 2000);
@@ -487,16 +466,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pattern_is_found_again),
-		cmocka_unit_test(test_any_flipped_bit_is_bad),
-		cmocka_unit_test(test_wrong_place_run_generation),
-		cmocka_unit_test(test_torn_block_is_bad),
-		cmocka_unit_test(test_blank_only_where_nothing_is_known),
-		cmocka_unit_test(test_sequential_goes_round),
-		cmocka_unit_test(test_random_is_even_and_repeats_by_seed),
-		cmocka_unit_test(test_mix),
-		cmocka_unit_test(test_one_request_a_block),
-		cmocka_unit_test(test_read_back_reads_what_was_written),
 		cmocka_unit_test(test_number_of_requests_is_exact),
 		cmocka_unit_test(test_time_ends_the_run),
 		cmocka_unit_test(test_full_queue_loses_no_request),
@@ -509,6 +478,11 @@ main(void)
 		cmocka_unit_test(test_timeout_ends_the_run),
 		cmocka_unit_test(test_dead_session_ends_the_run),
 		cmocka_unit_test(test_signal_keeps_the_result),
+		cmocka_unit_test(test_jobs_run_side_by_side),
+		cmocka_unit_test(test_read_back_through_other_queues),
+		cmocka_unit_test(test_rate_is_kept),
+		cmocka_unit_test(test_mixed_sequential_load),
+		cmocka_unit_test(test_histogram_has_every_request),
 		cmocka_unit_test(test_spread),
 		cmocka_unit_test(test_load_and_ceiling_in_turns),
 	};
