@@ -73,7 +73,7 @@ ebd_client_create(const struct ebd_client_conf *conf)
 	mpn_idler_init(&c->idler, idle);
 	/* A peer that shares the core answers when the scheduler lets it. */
 	c->shared_core = idle != MPN_IDLE_SPIN || conf->background != NULL;
-	c->nic = ebd_nic_create(conf->link, false, conf->mtu);
+	c->nic = ebd_nic_create(conf->link, false, conf->mtu, conf->loan_frames);
 	if (c->nic == NULL) {
 		free(c);
 		return NULL;

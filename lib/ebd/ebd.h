@@ -39,6 +39,7 @@ extern "C" {
 
 #define EBD_NAME_LEN 64 /**< volume name with its terminating zero */
 #define EBD_IOV_MAX 16 /**< pieces of memory in one request */
+#define EBD_LOAN_PIECES 64 /**< pieces of memory in one loan, at most */
 #define EBD_DEPTH_MAX 256 /**< requests of a queue in flight at the target */
 
 struct ebd_client;
@@ -71,6 +72,7 @@ struct ebd_client_conf {
 				     the first */
 	enum ebd_idle idle; /**< for the synchronous calls */
 	uint64_t connect_timeout_ms; /**< for ebd_queue_open() and ebd_discover(), 0: 5000 */
+	uint32_t loan_frames; /**< received frames that may be on loan at a time, 0: 512 */
 	int lcore; /**< core to run on when the library starts the EAL; 0: leave as is, N: N-1 */
 	/**
 	 * Called in every round of a call that waits (ebd_discover(), ebd_queue_open(), the synchronous
@@ -193,20 +195,41 @@ void ebd_prep_write(struct ebd_io *io, const void *buf, size_t len, uint64_t off
 void ebd_prep_flush(struct ebd_io *io);
 void ebd_prep_discard(struct ebd_io *io, uint64_t off, uint64_t len);
 void ebd_prep_write_zeroes(struct ebd_io *io, uint64_t off, uint64_t len, unsigned flags);
+/**
+ * Read without a copy: the data stays in the frames it came in, which are lent to the caller. len is
+ * at most ebd_info.max_transfer. When the callback has run with status 0, ebd_loan_iov() tells where
+ * the data is; the io is not to be used for anything else before ebd_loan_put(). How many frames a
+ * client may have on loan is bounded (ebd_client_conf.loan_frames): a caller who keeps what he
+ * borrowed gets -ENOBUFS for new loans, and everything else goes on.
+ */
+void ebd_prep_read_loan(struct ebd_io *io, size_t len, uint64_t off);
+/**
+ * Where the data of a loan is, in order: each piece starts at a multiple of 64 bytes, all but the last
+ * have ebd_info.payload_unit bytes. They stay readable and unchanged until ebd_loan_put(),
+ * also when the queue and the client are closed meanwhile. Not to be written to.
+ *
+ * @param iov  room for max pieces; EBD_LOAN_PIECES is always enough
+ * @return pieces there are (those beyond max are not filled in); 0: the io has no loan
+ */
+int ebd_loan_iov(const struct ebd_io *io, struct iovec *iov, int max);
+/** Give a loan back, on the client's thread. Nothing happens when the io has none. */
+void ebd_loan_put(struct ebd_io *io);
 /** Set the callback and its argument; after prep, before submit. */
 void ebd_io_set_callback(struct ebd_io *io, ebd_cb cb, void *arg);
 
 /**
  * Submit ios in order.
  * @return how many were taken. Fewer than n: errno says why ios[returned] was not: EAGAIN (full: poll,
- *   then try again), EINVAL (range, alignment, flags, iovcnt), EROFS, EOPNOTSUPP, ENODEV
+ *   then try again), EINVAL (range, alignment, flags, iovcnt), EROFS, EOPNOTSUPP, ENODEV, ENOBUFS (too
+ *   much is on loan: give something back, then try again)
  */
 unsigned ebd_submit_burst(struct ebd_queue *q, struct ebd_io **ios, unsigned n);
 
 /**
  * One round of the client's link, and the callbacks of completed requests of all its queues. Never
  * blocks. Completions carry 0 or -ETIMEDOUT, -ESTALE (fenced), -EIO, -ENOSPC, -EROFS, -EILSEQ
- * (integrity), -ECANCELED, -EOPNOTSUPP.
+ * (integrity), -ECANCELED, -EOPNOTSUPP, -EMSGSIZE (a loan larger than what the path takes since the
+ * session was opened again), -ENOBUFS (a loan, and frames ran out).
  * @param max  callbacks of this queue wanted in this round, a hint; 0: no limit
  * @return callbacks of this queue that ran, or -ENODEV when the queue is dead
  */

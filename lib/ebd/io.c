@@ -63,6 +63,27 @@ ebd_prep_writev(
 	i->iovcnt = iovcnt;
 }
 
+void
+ebd_prep_read_loan(struct ebd_io *io, size_t len, uint64_t off)
+{
+	struct io *i = prepare(io, WIRE_READ, off, 0);
+
+	i->req.len = len;
+	i->req.loan = true;
+}
+
+int
+ebd_loan_iov(const struct ebd_io *io, struct iovec *iov, int max)
+{
+	return dev_st_loan_iov(&((const struct io *)io)->req, iov, max);
+}
+
+void
+ebd_loan_put(struct ebd_io *io)
+{
+	dev_st_loan_put(&((struct io *)io)->req);
+}
+
 static void
 set_one(struct io *io, const void *buf, size_t len)
 {
@@ -123,7 +144,7 @@ fill_buffers(struct io *io)
 
 	req->bufs = NULL;
 	req->nb_bufs = 0;
-	if (req->op != WIRE_READ && req->op != WIRE_WRITE)
+	if (req->loan || (req->op != WIRE_READ && req->op != WIRE_WRITE))
 		return 0;
 	if (iov == NULL || io->iovcnt < 1 || io->iovcnt > EBD_IOV_MAX)
 		return -EINVAL;

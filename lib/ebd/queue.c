@@ -210,7 +210,7 @@ ebd_queue_info(const struct ebd_queue *q, struct ebd_info *info)
 void
 ebd_queue_stats(const struct ebd_queue *q, struct ebd_stats *stats)
 {
-	const struct st_copy_stats *copy = dev_st_copy_stats(q->client->nic);
+	const struct st_copy_stats *copy = dev_st_copy_stats(q->dev);
 	const struct xfer_stats *x = dev_st_xfer_stats(q->dev);
 	unsigned i;
 
@@ -221,8 +221,6 @@ ebd_queue_stats(const struct ebd_queue *q, struct ebd_stats *stats)
 	for (i = 0; i < WIRE_DROP_COUNT; i++)
 		stats->drops += x->drops[i];
 	stats->srtt_ns = dev_st_srtt_ns(q->dev);
-	if (copy == NULL)
-		return;
 	stats->payload_bytes = copy->wire;
 	stats->copied_bytes = copy->copied + copy->bounced;
 	stats->in_place_bytes = copy->in_place;

@@ -218,7 +218,7 @@ ebd_server_link_add(struct ebd_server *s, const char *link)
 	rc = start_eal(s, link);
 	if (rc < 0)
 		return rc;
-	nic = ebd_nic_create(link, true, s->conf.mtu);
+	nic = ebd_nic_create(link, true, s->conf.mtu, 0);
 	if (nic == NULL)
 		return -errno;
 	rc = add_nic(s, nic, true);

@@ -91,6 +91,11 @@ struct mpn_nic_conf {
 	uint16_t nb_txd; /**< TX descriptors, 0: 256 */
 	uint32_t flow_len; /**< frames an RX or TX flow holds, power of two; 0: 1024 */
 	uint32_t tx_cap; /**< unsent descriptors at most; 0: 64 */
+	/**
+	 * Received frames that personalities may keep (loans), beside those on their way; 0: 512. Takes
+	 * memory for as many frames of the MTU.
+	 */
+	uint32_t nb_keep;
 };
 
 /** What happened to the NIC as a whole. */
@@ -120,6 +125,7 @@ struct mpn_nic_info {
 	bool point_to_point;
 	bool may_corrupt; /**< frames leave memory: checksums pay */
 	uint32_t max_frame; /**< bytes of the largest frame, mtu + 14 */
+	uint32_t nb_keep; /**< received frames that personalities may keep */
 };
 
 /** Counters of the NIC: {name, text}. Per-personality ones are in the flow's. */

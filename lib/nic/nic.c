@@ -84,6 +84,8 @@ check_conf(struct mpn_nic_conf *conf)
 		conf->flow_len = NIC_DEFAULT_FLOW_LEN;
 	if (conf->tx_cap == 0)
 		conf->tx_cap = NIC_DEFAULT_TX_CAP;
+	if (conf->nb_keep == 0)
+		conf->nb_keep = NIC_DEFAULT_KEEP;
 	if (!rte_is_power_of_2(conf->flow_len) || conf->flow_len < 8 || conf->flow_len > 1u << 20)
 		return mpn_log_err(EINVAL, "nic",
 			"flow length %u: expected a power of two from 8 to 1048576",

@@ -88,9 +88,9 @@ make_rx_pool(struct mpn_nic *nic)
 	char name[RTE_MEMPOOL_NAMESIZE];
 	uint32_t frame = MPN_MAX(nic->info.max_frame + FRAME_SLACK, nic->link->frame_room);
 	uint32_t room = RTE_PKTMBUF_HEADROOM + RTE_ALIGN_CEIL(frame, RTE_CACHE_LINE_SIZE);
-	/* In descriptors, in an RX flow, in the hands of personalities and caches. */
+	/* In descriptors, in an RX flow, in the hands of personalities and caches; kept. */
 	uint32_t n = (uint32_t)nic->info.nb_rxd + nic->info.nb_txd + nic->conf.flow_len +
-		     2 * NIC_POOL_CACHE + 4 * MPN_BURST;
+		     2 * NIC_POOL_CACHE + 4 * MPN_BURST + nic->conf.nb_keep;
 
 	(void)snprintf(name, sizeof(name), "mpn_rx%u", nic->port_id);
 	nic->rx_pool = rte_pktmbuf_pool_create(
@@ -179,6 +179,7 @@ fill_info(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 		socket = (int)rte_socket_id();
 	nic->info.socket_id = socket < 0 || socket >= RTE_MAX_NUMA_NODES ? 0 : socket;
 	nic->info.port_id = nic->port_id;
+	nic->info.nb_keep = nic->conf.nb_keep;
 	nic->info.point_to_point = kind->pub.point_to_point;
 	nic->info.may_corrupt = !kind->pub.point_to_point;
 	(void)snprintf(nic->info.driver, sizeof(nic->info.driver), "%s", dev->driver_name);

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "mpn_list.h"
 #include "mpn_nic.h"
@@ -30,6 +31,10 @@ struct st_personality_conf {
 	uint16_t ethertype_to_initiator; /**< 0: 0x0667 */
 };
 
+struct net_st_device;
+struct rte_mbuf;
+struct st_budget;
+
 /** One buffer of a request: the report's buffer_head. */
 struct st_buffer {
 	void *data; /**< len bytes; from an arena: sent without a copy */
@@ -42,12 +47,13 @@ struct st_buffer {
  *  buffer is complete. */
 struct st_request {
 	/* Set by the caller. */
-	struct st_buffer *bufs; /**< NULL for FLUSH, DISCARD, WRITE_ZEROES */
+	struct st_buffer *bufs; /**< NULL for FLUSH, DISCARD, WRITE_ZEROES and loans */
 	uint32_t nb_bufs;
 	uint8_t op; /**< enum wire_cmd_op */
 	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST */
 	uint64_t addr; /**< bytes */
 	uint64_t len; /**< bytes; the sum of the buffers where there are some */
+	bool loan; /**< READ without buffers: the data stays in the frames, see dev_st_loan() */
 	void *user;
 
 	/* The personality's. */
@@ -58,9 +64,10 @@ struct st_request {
 	uint32_t pending; /**< commands under way */
 	int status; /**< first error */
 	bool queued;
+	struct rte_mbuf *lent; /**< data of a loan */
+	struct st_budget *lent_from; /**< what its frames are counted in, NULL: it has none */
+	uint32_t nb_lent; /**< frames */
 };
-
-struct net_st_device;
 
 /**
  * Completion of one buffer: buf is the buffer, or NULL for a request that has none. After the last
@@ -115,7 +122,8 @@ void dev_st_close(struct net_st_device *dev);
  * @return 0: queued, every buffer's callback will run exactly once, never from in here;
  *   1: the queue is full, nothing was taken; -EINVAL (op, flags, sum of lengths, alignment, range, an
  *   empty buffer, no completion callback), -EROFS, -EOPNOTSUPP, -ENOTCONN (never was connected, or is
- *   closed), -ESTALE (fenced)
+ *   closed), -ESTALE (fenced), -ENOBUFS (a loan, while too many frames are lent: see
+ *   mpn_nic_conf.nb_keep)
  */
 int dev_st_queue_xmit(struct net_st_device *dev, struct st_request *req) MPN_MUST_CHECK;
 /**
@@ -124,6 +132,20 @@ int dev_st_queue_xmit(struct net_st_device *dev, struct st_request *req) MPN_MUS
  * here. Does nothing when the request is not on the queue.
  */
 void dev_st_abort(struct net_st_device *dev, struct st_request *req);
+/**
+ * The data of a request with loan set that has completed with status 0: a chain of mbufs, in order,
+ * that belongs to the request until dev_st_loan_put(). Every segment starts at a multiple of 64 bytes
+ * and all but the last have dev_st_payload_unit() bytes. It outlives the device and the NIC, not the
+ * EAL. A request has no loan before its callback, and none when it failed.
+ */
+const struct rte_mbuf *dev_st_loan(const struct st_request *req);
+/** The same as pieces of memory: fills in at most max. @return how many there are */
+int dev_st_loan_iov(const struct st_request *req, struct iovec *iov, int max);
+/**
+ * Give a loan back, on the NIC's thread. Nothing happens when the request has none. A request must
+ * not be queued again before.
+ */
+void dev_st_loan_put(struct st_request *req);
 /** Requests the queue can hold. */
 int dev_st_get_max_queue_len(const struct net_st_device *dev);
 /** Requests on the queue that are not complete. */
@@ -163,7 +185,8 @@ const uint8_t *dev_st_target(const struct net_st_device *dev);
 	X(tx_small, "payload below the external-buffer threshold into the frame") \
 	X(tx_foreign, "payload outside arenas, or a link without segments, into the frame") \
 	X(tx_retx, "retransmitted payload into the frame") \
-	X(rx_linear, "received frame in several segments put in one piece")
+	X(rx_linear, "received frame in several segments put in one piece") \
+	X(rx_loan, "initiator: received frame to a frame that is lent")
 
 /** Where in the code payload is moved. */
 enum st_copy_site {
@@ -189,8 +212,13 @@ struct st_copy_stats {
 	ST_BYTES_LIST(X)
 #undef X
 };
-/** Counters of the storage personality of a NIC. NULL: it has none. */
-const struct st_copy_stats *dev_st_copy_stats(struct mpn_nic *nic);
+/** Counters of one device since it was opened. */
+const struct st_copy_stats *dev_st_copy_stats(const struct net_st_device *dev);
+/**
+ * Counters of the storage personality of a NIC since it was loaded: of its devices, those that are
+ * closed among them, and of its target. 0, -ENODEV: it has none.
+ */
+int dev_st_nic_copy_stats(struct mpn_nic *nic, struct st_copy_stats *stats);
 
 /* ---- Arenas ---- */
 

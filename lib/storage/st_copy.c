@@ -45,3 +45,31 @@ st_copy(struct st_copy_stats *stats, enum st_copy_site site, void *dst, const vo
 	else
 		stats->copied += n;
 }
+
+void
+st_copy_add(struct st_copy_stats *sum, const struct st_copy_stats *stats)
+{
+	unsigned i;
+
+#define X(name, text) sum->name += stats->name;
+	ST_BYTES_LIST(X)
+#undef X
+	for (i = 0; i < ST_COPY_SITES; i++) {
+		sum->site_bytes[i] += stats->site_bytes[i];
+		sum->site_count[i] += stats->site_count[i];
+	}
+}
+
+void
+st_copy_print(const struct st_copy_stats *stats, struct mpn_out *o)
+{
+	unsigned i;
+
+	mpn_out_object(o, "payload_bytes");
+#define X(name, text) mpn_out_u64(o, #name, stats->name);
+	ST_BYTES_LIST(X)
+#undef X
+	for (i = 0; i < ST_COPY_SITES; i++)
+		mpn_out_u64(o, site_names[i], stats->site_bytes[i]);
+	mpn_out_close(o);
+}

@@ -15,6 +15,11 @@
 void
 st_copy(struct st_copy_stats *stats, enum st_copy_site site, void *dst, const void *src, size_t n);
 
+/* sum += stats */
+void st_copy_add(struct st_copy_stats *sum, const struct st_copy_stats *stats);
+/* Bytes by fate and by site, as an object "payload_bytes". */
+void st_copy_print(const struct st_copy_stats *stats, struct mpn_out *o);
+
 /* Name and text of a site, for those who print. */
 const char *st_copy_site_name(enum st_copy_site site);
 const char *st_copy_site_text(enum st_copy_site site);

@@ -239,6 +239,7 @@ dev_st_close(struct net_st_device *dev)
 	}
 	n = dev->nic;
 	if (n != NULL) {
+		st_copy_add(&n->copy, &dev->copy);
 		n->devices[dev->index] = NULL;
 		while (n->nb_devices > 0 && n->devices[n->nb_devices - 1] == NULL)
 			n->nb_devices--;
@@ -262,9 +263,15 @@ dev_st_queue_xmit(struct net_st_device *dev, struct st_request *req)
 	rc = st_request_check(dev, req);
 	if (mpn_unlikely(rc != 0))
 		return rc;
+	req->lent_from = NULL;
 	if (mpn_unlikely(dev->nb_queued >= dev->max_queued)) {
 		dev->was_full = true;
 		return 1;
+	}
+	if (req->loan) {
+		rc = st_loan_reserve(dev, req);
+		if (mpn_unlikely(rc != 0))
+			return rc;
 	}
 	st_request_queue(dev, req);
 	return 0;
@@ -351,6 +358,12 @@ st_device_quiet(const struct net_st_device *dev)
 
 /* ---- Looking ---- */
 
+const struct st_copy_stats *
+dev_st_copy_stats(const struct net_st_device *dev)
+{
+	return &dev->copy;
+}
+
 void *
 dev_st_user(const struct net_st_device *dev)
 {
@@ -425,5 +438,6 @@ st_device_print(const struct net_st_device *dev, struct mpn_out *o)
 #define X(name, text) mpn_out_u64(o, #name, s->name);
 	XFER_COUNTER_LIST(X)
 #undef X
+	st_copy_print(&dev->copy, o);
 	mpn_out_close(o);
 }

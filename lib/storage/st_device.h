@@ -22,8 +22,10 @@ struct st_cmd {
 	uint32_t at_buf;
 	uint32_t at_buf_off;
 	uint64_t by_ref; /* fragments that were sent by reference */
+	uint64_t kept; /* fragments of a loan whose frames are kept */
 	uint32_t ref_tag; /* the tag these have */
-	struct rte_mbuf *frames[WIRE_EBD_MAX_FRAGS]; /* and the frames they went in */
+	bool out_of_frames; /* a fragment of a loan could not be kept */
+	struct rte_mbuf *frames[WIRE_EBD_MAX_FRAGS]; /* and the frames they went or came in */
 };
 
 struct net_st_device {
@@ -45,6 +47,7 @@ struct net_st_device {
 	void *user;
 	struct st_cmd *cmds;
 	uint32_t nb_cmds;
+	struct st_copy_stats copy;
 };
 
 /* Something happened to the device: the next round looks at it. */

@@ -12,6 +12,7 @@
 #include "st_arena.h"
 #include "st_copy.h"
 #include "st_discover.h"
+#include "st_loan.h"
 #include "st_target.h"
 
 /* Slots of a tag are dealt out in ranges of XFER_MAX_DEPTH: a device has one, discovery the last. */
@@ -34,7 +35,8 @@ static_assert((ST_DISCOVER_INDEX + 1) * XFER_MAX_DEPTH == 1 << 16, "a tag has 16
 	X(tx_by_ref, "frames sent with payload by reference") \
 	X(tx_by_copy, "frames sent with payload copied into them") \
 	X(tx_no_mbufs, "rounds that stopped sending because frames ran out") \
-	X(tx_revoked, "frames made invalid because their buffer went back to its owner")
+	X(tx_revoked, "frames made invalid because their buffer went back to its owner") \
+	X(loan_refused, "loans refused because too many frames were lent")
 
 struct st_counters {
 #define X(name, text) uint64_t name;
@@ -77,7 +79,9 @@ struct st_nic {
 	struct st_target *target;
 	struct st_discover *discover;
 	struct st_frames frames;
-	struct st_copy_stats copy;
+	struct st_copy_stats copy; /* of the target, and of devices that are closed */
+	struct st_budget *budget;
+	struct rte_mbuf **rx_slot; /* the frame that is being received; NULL once it is kept */
 	struct st_counters counters;
 	struct st_arena_view arenas;
 	uint8_t *linear; /* a frame that came in segments, in one piece */

@@ -58,12 +58,27 @@ st_nic_running(struct mpn_nic *nic)
 	return n != NULL && !n->stopping ? n : NULL;
 }
 
-const struct st_copy_stats *
-dev_st_copy_stats(struct mpn_nic *nic)
+static void
+sum_copies(const struct st_nic *n, struct st_copy_stats *sum)
+{
+	unsigned i;
+
+	*sum = n->copy;
+	for (i = 0; i < n->nb_devices; i++) {
+		if (n->devices[i] != NULL)
+			st_copy_add(sum, dev_st_copy_stats(n->devices[i]));
+	}
+}
+
+int
+dev_st_nic_copy_stats(struct mpn_nic *nic, struct st_copy_stats *stats)
 {
 	const struct st_nic *n = st_nic_find(nic);
 
-	return n != NULL ? &n->copy : NULL;
+	if (n == NULL)
+		return -ENODEV;
+	sum_copies(n, stats);
+	return 0;
 }
 
 /* ---- Life cycle ---- */
@@ -124,11 +139,11 @@ load(struct mpn_personality *p, const void *args)
 	if (rc < 0)
 		return rc;
 	n->linear = malloc(WIRE_EBD_HDR_LEN + WIRE_EBD_P_LARGE);
-	if (n->linear == NULL)
-		return mpn_err(ENOMEM);
-	rc = st_frames_init(n);
+	n->budget = st_budget_create(n->info.nb_keep);
+	rc = n->linear != NULL && n->budget != NULL ? st_frames_init(n) : -ENOMEM;
 	if (rc < 0) {
 		st_arena_view_fini(&n->arenas);
+		st_budget_leave(n->budget);
 		free(n->linear);
 	}
 	return rc;
@@ -150,6 +165,7 @@ unload(struct mpn_personality *p)
 	st_frames_fini(n);
 	st_arena_view_fini(&n->arenas);
 	(void)st_arena_reap();
+	st_budget_leave(n->budget);
 	free(n->linear);
 }
 
@@ -293,6 +309,7 @@ rx_burst(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned nb, uint64
 	for (i = 0; i < nb; i++) {
 		if (i + PREFETCH_AHEAD < nb)
 			rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + PREFETCH_AHEAD], void *));
+		n->rx_slot = &mbufs[i];
 		rx_frame(n, mbufs[i], now_ns);
 	}
 	rte_pktmbuf_free_bulk(mbufs, nb);
@@ -341,6 +358,7 @@ static void
 print(struct mpn_personality *p, struct mpn_out *o)
 {
 	struct st_nic *n = mpn_personality_priv(p);
+	struct st_copy_stats sum;
 	unsigned i;
 
 	mpn_out_u64(o, "payload_unit_max", n->p_max);
@@ -349,13 +367,8 @@ print(struct mpn_personality *p, struct mpn_out *o)
 	ST_COUNTER_LIST(X)
 #undef X
 	mpn_out_close(o);
-	mpn_out_object(o, "payload_bytes");
-#define X(name, text) mpn_out_u64(o, #name, n->copy.name);
-	ST_BYTES_LIST(X)
-#undef X
-	for (i = 0; i < ST_COPY_SITES; i++)
-		mpn_out_u64(o, st_copy_site_name(i), n->copy.site_bytes[i]);
-	mpn_out_close(o);
+	sum_copies(n, &sum);
+	st_copy_print(&sum, o);
 	mpn_out_array(o, "devices");
 	for (i = 0; i < n->nb_devices; i++) {
 		if (n->devices[i] != NULL)

@@ -57,6 +57,8 @@ st_request_check(const struct net_st_device *dev, const struct st_request *req)
 	if (req->op >= MPN_ARRAY_SIZE(ops) || !ops[req->op].known ||
 		(req->flags & ~ops[req->op].flags) != 0)
 		return -EINVAL;
+	if (req->loan && (req->op != WIRE_READ || req->bufs != NULL))
+		return -EINVAL;
 	if (ops[req->op].changes && g->flags & WIRE_VOL_READONLY)
 		return -EROFS;
 	if ((g->flags & ops[req->op].needs) != ops[req->op].needs)
@@ -67,6 +69,8 @@ st_request_check(const struct net_st_device *dev, const struct st_request *req)
 		return -EINVAL;
 	if (req->addr > g->size || req->len > g->size - req->addr)
 		return -EINVAL;
+	if (req->loan)
+		return req->len <= st_max_transfer(dev) ? 0 : -EINVAL;
 	if (ops[req->op].data)
 		return check_buffers(req);
 	return req->nb_bufs == 0 ? 0 : -EINVAL;
@@ -99,6 +103,8 @@ release(struct net_st_device *dev, struct st_request *req, uint32_t first, uint3
 	if (bufs == NULL) {
 		note_status(req, NULL, status);
 		if (done) {
+			if (mpn_unlikely(req->loan && req->status != 0))
+				dev_st_loan_put(req);
 			dev->nb_queued--;
 			dev->completion(dev, req, NULL);
 		}
@@ -150,6 +156,8 @@ finish_cmd(struct xfer_cmd *xfer, int status)
 
 	if (mpn_unlikely(status != 0 && cmd->by_ref != 0 && dev->nic != NULL))
 		revoke_frames(cmd);
+	if (req->loan)
+		status = st_loan_finish(cmd, req, status);
 	cmd->req = NULL;
 	cmd->next = dev->free_cmds;
 	dev->free_cmds = cmd;
@@ -244,7 +252,7 @@ advance_cut(struct st_request *req, struct st_cmd *cmd)
 
 	req->pending++;
 	req->cut += left;
-	while (ops[req->op].data && left > 0) {
+	while (req->bufs != NULL && left > 0) {
 		buf = &req->bufs[req->cut_buf];
 		buf->pending++;
 		cmd->last_buf = req->cut_buf;
@@ -272,6 +280,11 @@ st_requests_cut(struct net_st_device *dev, uint64_t now_ns)
 
 	while (!mpn_list_empty(&dev->fifo) && dev->free_cmds != NULL) {
 		req = mpn_list_first(&dev->fifo, struct st_request, node);
+		if (mpn_unlikely(req->loan && req->len > st_max_transfer(dev))) {
+			/* A new session found a path that takes less. */
+			fail_rest(dev, req, -EMSGSIZE);
+			continue;
+		}
 		cmd = dev->free_cmds;
 		cmd->buf = req->cut_buf;
 		cmd->buf_off = req->cut_off;
@@ -280,6 +293,8 @@ st_requests_cut(struct net_st_device *dev, uint64_t now_ns)
 		cmd->at_buf = cmd->buf;
 		cmd->at_buf_off = cmd->buf_off;
 		cmd->by_ref = 0;
+		cmd->kept = 0;
+		cmd->out_of_frames = false;
 		cmd->xfer.done = finish_cmd;
 		cmd->xfer.op = req->op;
 		cmd->xfer.flags = req->flags;
@@ -334,11 +349,15 @@ st_cmd_place(void *ctx, struct xfer_cmd *xfer, uint32_t off, const void *payload
 	uint8_t *dst;
 	uint32_t n;
 
-	dev->nic->copy.wire += len;
+	dev->copy.wire += len;
+	if (cmd->req->loan) {
+		st_loan_place(cmd, off, payload, len);
+		return;
+	}
 	while (len > 0) {
 		n = locate(cmd, off, &dst);
 		n = MPN_MIN(n, len);
-		st_copy(&dev->nic->copy, ST_COPY_rx_place, dst, src, n);
+		st_copy(&dev->copy, ST_COPY_rx_place, dst, src, n);
 		src += n;
 		off += n;
 		len -= n;
@@ -376,7 +395,7 @@ send_copy(struct st_nic *n, struct st_cmd *cmd, struct xfer_tx *tx)
 	while (left > 0) {
 		len = locate(cmd, off, &src);
 		len = MPN_MIN(len, left);
-		st_copy(&n->copy, st_frame_site(tx), dst, src, len);
+		st_copy(&cmd->dev->copy, st_frame_site(tx), dst, src, len);
 		dst += len;
 		off += len;
 		left -= len;
@@ -394,7 +413,7 @@ send_payload(struct net_st_device *dev, struct xfer_tx *tx)
 	struct rte_mbuf *m;
 	unsigned nb;
 
-	dev->nic->copy.wire += tx->data_len;
+	dev->copy.wire += tx->data_len;
 	/* A new session started the command again: what is left of the old one is of no use. */
 	if (mpn_unlikely(cmd->by_ref != 0 && cmd->ref_tag != cmd->xfer.tag))
 		revoke_frames(cmd);

@@ -32,6 +32,12 @@ last_frame_freed(MPN_UNUSED void *addr, void *opaque)
 	recycle(opaque);
 }
 
+bool
+st_stage_owns(const struct rte_mbuf_ext_shared_info *shinfo)
+{
+	return shinfo->free_cb == last_frame_freed;
+}
+
 static void
 free_pool(struct st_stage_pool *pool)
 {

@@ -46,6 +46,8 @@ void st_stage_pool_reap(void);
 struct st_stage *st_stage_get(struct st_stage_pool *pool);
 /* The engine has no more use for it. */
 void st_stage_put(struct st_stage *stage);
+/* True when it counts the frames on a staging buffer: memory that nobody writes to meanwhile. */
+bool st_stage_owns(const struct rte_mbuf_ext_shared_info *shinfo);
 /* Buffers in use now. */
 uint32_t st_stage_used(const struct st_stage_pool *pool);
 

@@ -57,6 +57,7 @@ until grep -qx ready "$work/serve-memory.log"; do
 	read -rt 0.05 <><(:) || true
 done
 run '^0$' async-reads "virtio:$work/l.sock" memory
+run '^0$' loaned-read "virtio:$work/l.sock" memory
 run '^00000000  00 00' read-block "virtio:$work/l.sock" memory 0
 kill "$server"
 wait "$server"

@@ -215,6 +215,64 @@ test_burst_takes_what_it_can(void **state)
 	bench_destroy(b);
 }
 
+/* ---- Loans ---- */
+
+static void
+note_end(struct ebd_io *io, int status, void *arg)
+{
+	*(int *)arg = status;
+}
+
+static int
+borrow(struct bench *b, struct ebd_queue *q, struct ebd_io *io, size_t len, uint64_t off)
+{
+	int status = 1;
+
+	ebd_prep_read_loan(io, len, off);
+	ebd_io_set_callback(io, note_end, &status);
+	if (ebd_submit_burst(q, &io, 1) != 1)
+		return -errno;
+	assert_int_equal(ebd_loan_iov(io, NULL, 0), 0);
+	bench_poll_until(b, q, status != 1);
+	return status;
+}
+
+static void
+test_loans(void **state)
+{
+	struct bench *b =
+		bench_create(NULL, &(struct ebd_client_conf){.loan_frames = 20}, one_disk);
+	struct ebd_queue *q = bench_open(b, "disk");
+	struct iovec iov[EBD_LOAN_PIECES];
+	struct ebd_io io, other;
+	uint8_t want[8192];
+	struct ebd_stats st;
+	int nb, i;
+
+	bench_fill(want, sizeof(want), 3);
+	for (i = 0; i < 16; i++)
+		assert_int_equal(ebd_pwrite(q, want, 8192, (uint64_t)i * 8192, 0), 8192);
+	assert_int_equal(borrow(b, q, &io, 128 << 10, 0), 0);
+	nb = ebd_loan_iov(&io, iov, EBD_LOAN_PIECES);
+	assert_int_equal(nb, 16);
+	for (i = 0; i < nb; i++) {
+		assert_int_equal(iov[i].iov_len, 8192);
+		assert_memory_equal(iov[i].iov_base, want, 8192);
+	}
+	ebd_queue_stats(q, &st);
+	assert_int_equal(st.loaned_bytes + st.copied_bytes, st.payload_bytes);
+	assert_int_equal(borrow(b, q, &other, 64 << 10, 0), -ENOBUFS);
+	assert_int_equal(ebd_pread(q, want, 8192, 8192), 8192);
+	ebd_loan_put(&io);
+	assert_int_equal(ebd_loan_iov(&io, iov, EBD_LOAN_PIECES), 0);
+	assert_int_equal(borrow(b, q, &other, 64 << 10, 0), 0);
+	ebd_loan_put(&other);
+	/* More than one transfer. */
+	assert_int_equal(borrow(b, q, &io, 256 << 10, 0), -EINVAL);
+	ebd_queue_close(q);
+	bench_destroy(b);
+}
+
 /* Callbacks that submit the same io again. */
 static void
 read_again(struct ebd_io *io, int status, void *arg)
@@ -492,6 +550,7 @@ main(void)
 		cmocka_unit_test(test_checksums_when_asked_for),
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_burst_takes_what_it_can),
+		cmocka_unit_test(test_loans),
 		cmocka_unit_test(test_callback_submits_again),
 		cmocka_unit_test(test_waiting_inside_a_callback_is_refused),
 		cmocka_unit_test(test_close_with_requests_in_flight),

@@ -30,6 +30,7 @@ struct bed_conf {
 	uint16_t depth;
 	int crc;
 	uint32_t nb_small; /* staging buffers */
+	uint32_t nb_keep; /* frames that may be lent */
 	uint64_t fail_after_ns;
 	bool no_target; /* nobody serves */
 	bool impatient; /* timers as they are: else nothing is sent again because a core was busy */
@@ -56,6 +57,7 @@ struct bed {
 	bool held_mapped[BED_MAX_HELD];
 	unsigned started[16]; /* by operation */
 	uint16_t last_flags;
+	struct st_copy_stats copies[2]; /* as last asked for, by side */
 
 	/* What was reported. */
 	bool opened;
@@ -68,6 +70,7 @@ struct bed {
 	void (*on_complete)(struct bed *b, struct st_request *req, struct st_buffer *buf);
 	void (*on_space)(struct bed *b, int slots);
 	void *arg;
+	bool keeps; /* the test has frames on loan when the bed goes */
 };
 
 int bed_start_eal(void **state);
