@@ -248,10 +248,12 @@ report_failure(const struct copy_conf *conf, const struct copy_pipe *p, int rc)
 {
 	uint64_t total = p->src->size;
 
+	int status;
+
 	if (rc == -EINTR)
-		fprintf(stderr, "%s: interrupted\n", conf->tool.prog);
+		status = tool_say_interrupted(&conf->tool);
 	else
-		(void)tool_fail(&conf->tool, "%s", p->error_text);
+		status = tool_fail(&conf->tool, "%s", p->error_text);
 	if (!p->verify)
 		fprintf(stderr,
 			"%s: %s is incomplete: %" PRIu64 " of %" PRIu64
@@ -259,7 +261,7 @@ report_failure(const struct copy_conf *conf, const struct copy_pipe *p, int rc)
 			conf->tool.prog, p->dst->name, p->done_bytes, total,
 			total > 0 ? (int)(p->done_bytes * 100.0 / (double)total) : 100,
 			copy_pipe_low(p));
-	return rc == -EINTR ? TOOL_INTERRUPTED : TOOL_FAILED;
+	return status;
 }
 
 static int
@@ -305,7 +307,7 @@ flush_end(const struct copy_conf *conf, struct copy_end *dst)
 	if (rc == 0)
 		return TOOL_GO_ON;
 	if (tool_interrupted())
-		return TOOL_INTERRUPTED;
+		return tool_say_interrupted(&conf->tool);
 	return tool_fail(&conf->tool, "%s: flush: %s", dst->name, strerror(-rc));
 }
 

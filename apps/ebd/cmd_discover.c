@@ -91,7 +91,7 @@ discover(struct tool *t)
 		return tool_fail(conf, "out of memory");
 	n = ebd_discover(t->client, adverts, MAX_ADVERTS, 0);
 	if (tool_interrupted()) {
-		rc = TOOL_INTERRUPTED;
+		rc = tool_say_interrupted(conf);
 	} else if (n == -ETIMEDOUT) {
 		rc = tool_fail(conf, "nobody answered on %s", conf->link);
 	} else if (n < 0) {

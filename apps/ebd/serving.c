@@ -17,6 +17,7 @@ serving_conf_init(struct ebd_server_conf *sc, const struct tool_conf *conf)
 	sc->lcore = conf->lcore + 1;
 	sc->idle = conf->idle;
 	sc->ceiling = conf->ceiling;
+	sc->background = tool_check_signals;
 }
 
 static int
@@ -41,6 +42,8 @@ bring_up(struct ebd_server *s, const struct tool_conf *conf, const char *const *
 
 	for (i = 0; i < nb_links; i++) {
 		rc = ebd_server_link_add(s, links[i]);
+		if (rc != 0 && tool_interrupted())
+			return tool_say_interrupted(conf);
 		if (rc != 0)
 			return tool_report(conf, -rc, "--link", links[i]);
 	}

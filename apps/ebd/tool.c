@@ -192,6 +192,19 @@ tool_interrupted(void)
 	return stop_asked != 0;
 }
 
+int
+tool_say_interrupted(const struct tool_conf *conf)
+{
+	fprintf(stderr, "%s: interrupted\n", conf->prog);
+	return TOOL_INTERRUPTED;
+}
+
+int
+tool_check_signals(void *arg)
+{
+	return tool_interrupted() ? -EINTR : 0;
+}
+
 void
 tool_catch_usr1(void)
 {
@@ -265,7 +278,7 @@ tool_open(struct tool *t, const struct tool_conf *conf)
 	t->client = ebd_client_create(&cc);
 	if (t->client != NULL)
 		return TOOL_GO_ON;
-	status = tool_interrupted() ? TOOL_INTERRUPTED
+	status = tool_interrupted() ? tool_say_interrupted(conf)
 				    : tool_report(conf, errno, "--link", conf->link);
 	tool_close(t);
 	return status;
@@ -303,7 +316,7 @@ tool_queue_open(
 	memcpy(qc.target_mac, conf->target_mac, sizeof(qc.target_mac));
 	q = ebd_queue_open(t->client, &qc);
 	if (q == NULL && tool_interrupted())
-		*status = TOOL_INTERRUPTED;
+		*status = tool_say_interrupted(conf);
 	else if (q == NULL)
 		*status = tool_report(conf, errno, "volume", volume);
 	return q;

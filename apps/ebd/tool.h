@@ -154,6 +154,10 @@ int tool_report(const struct tool_conf *conf, int e, const char *option, const c
 void tool_catch_signals(void);
 /** A signal asked the command to end. */
 bool tool_interrupted(void);
+/** Print the one line about it. @return TOOL_INTERRUPTED */
+int tool_say_interrupted(const struct tool_conf *conf);
+/** A background for libraries that wait: -EINTR when a signal asked the command to end. */
+int tool_check_signals(void *arg);
 /** Let SIGUSR1 set a flag, too. */
 void tool_catch_usr1(void);
 /** SIGUSR1 arrived since the last call. */

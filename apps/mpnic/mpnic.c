@@ -24,7 +24,7 @@
 #define EAL_OPTIONS_LEN 2048
 #define EAL_MEM_MIB 256
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 struct app_conf {
 	bool interactive;
@@ -249,12 +249,39 @@ start_eal(const struct app_conf *app_conf, int argc, char **argv)
 	return rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
 }
 
+/* ---- Signals ---- */
+
+static volatile sig_atomic_t stop_asked;
+
+static void
+on_stop(int sig)
+{
+	stop_asked = sig;
+}
+
+static void
+catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_stop, .sa_flags = SA_RESETHAND};
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
 /* ---- NICs ---- */
+
+static int
+check_signals(void *arg)
+{
+	return stop_asked ? -EINTR : 0;
+}
 
 static int
 make_nic(const char *name, const char *link)
 {
-	struct mpn_nic_conf conf = {.name = name, .link = link, .server = true};
+	struct mpn_nic_conf conf = {
+		.name = name, .link = link, .server = true, .background = check_signals};
 	int rc;
 
 	if (mpn_nic_create(&conf) != NULL)
@@ -295,24 +322,6 @@ make_nics(const struct app_conf *conf)
 }
 
 /* ---- The loop ---- */
-
-static volatile sig_atomic_t stop_asked;
-
-static void
-on_stop(int sig)
-{
-	stop_asked = sig;
-}
-
-static void
-catch_signals(void)
-{
-	struct sigaction sa = {.sa_handler = on_stop, .sa_flags = SA_RESETHAND};
-
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
 
 static unsigned
 poll_all(struct app *app)
@@ -373,7 +382,7 @@ run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 	app.shell.ctx = &app;
 	app_stop(&app);
 	if (make_nics(conf) != 0)
-		status = EXIT_FAILED;
+		status = stop_asked ? EXIT_INTERRUPTED : EXIT_FAILED;
 	if (status == EXIT_OK && conf->cmdline_file != NULL &&
 		shell_run_file(&app.shell, conf->cmdline_file) != 0 && !conf->interactive)
 		status = EXIT_FAILED;

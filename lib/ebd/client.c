@@ -46,6 +46,19 @@ set_identity(struct ebd_client *c)
 	c->nonce = make_nonce();
 }
 
+static struct mpn_nic *
+make_nic(const struct ebd_client *c, const char *link)
+{
+	return ebd_nic_create(&(struct mpn_nic_conf){
+		.link = link,
+		.mtu = c->conf.mtu,
+		.nb_keep = c->conf.loan_frames,
+		.wait_ms = c->conf.connect_timeout_ms,
+		.background = c->conf.background,
+		.background_arg = c->conf.background_arg,
+	});
+}
+
 struct ebd_client *
 ebd_client_create(const struct ebd_client_conf *conf)
 {
@@ -73,7 +86,7 @@ ebd_client_create(const struct ebd_client_conf *conf)
 	mpn_idler_init(&c->idler, idle);
 	/* A peer that shares the core answers when the scheduler lets it. */
 	c->shared_core = idle != MPN_IDLE_SPIN || conf->background != NULL;
-	c->nic = ebd_nic_create(conf->link, false, conf->mtu, conf->loan_frames);
+	c->nic = make_nic(c, conf->link);
 	if (c->nic == NULL) {
 		free(c);
 		return NULL;

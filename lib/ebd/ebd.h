@@ -71,13 +71,14 @@ struct ebd_client_conf {
 		[16]; /**< identity; all zero: random. A second client with the same UUID fences
 				     the first */
 	enum ebd_idle idle; /**< for the synchronous calls */
-	uint64_t connect_timeout_ms; /**< for ebd_queue_open() and ebd_discover(), 0: 5000 */
 	uint32_t loan_frames; /**< received frames that may be on loan at a time, 0: 512 */
+	/** For the server of the link, ebd_queue_open(), ebd_discover() each; 0: 5000. */
+	uint64_t connect_timeout_ms;
 	int lcore; /**< core to run on when the library starts the EAL; 0: leave as is, N: N-1 */
 	/**
-	 * Called in every round of a call that waits (ebd_discover(), ebd_queue_open(), the synchronous
-	 * twins, ebd_queue_close()), for what else lives on this thread: a server on a ring link, a
-	 * look at a flag a signal has set. Gives the work it found, or -errno: the call gives up with it,
+	 * Called in every round of a call that waits (ebd_client_create() while nobody serves the link,
+	 * ebd_discover(), ebd_queue_open(), the synchronous twins, ebd_queue_close()), for what else lives
+	 * on this thread: a server on a ring link, a look at a flag a signal has set. Gives the work it found, or -errno: the call gives up with it,
 	 * except ebd_queue_close(), which goes on. NULL: nothing.
 	 */
 	int (*background)(void *arg);
@@ -86,8 +87,8 @@ struct ebd_client_conf {
 
 /**
  * Bring up the link. Starts the EAL when the program has not. One link, one thread.
- * @return NULL with errno EINVAL (link, MTU), ENODEV, EACCES, ENOMEM, ETIMEDOUT; ebd_last_error()
- *   says it in a sentence
+ * @return NULL with errno EINVAL (link, MTU), ENODEV, EACCES, ENOMEM, ETIMEDOUT, or what background()
+ *   gave; ebd_last_error() says it in a sentence
  */
 struct ebd_client *ebd_client_create(const struct ebd_client_conf *conf);
 /** Close all queues and the link. NULL is allowed. */

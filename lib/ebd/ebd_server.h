@@ -42,6 +42,10 @@ struct ebd_server_conf {
 	bool ceiling;
 	const char *
 		first_link; /**< link the EAL is started for; NULL: the first ebd_server_link_add() */
+	/** Called while ebd_server_link_add() waits for the other end of a link that needs one to come
+	 *  up (virtio, a memif client), with background_arg; -errno: it gives up. NULL: nothing. */
+	int (*background)(void *arg);
+	void *background_arg;
 };
 
 /**

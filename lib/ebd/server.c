@@ -212,13 +212,20 @@ add_nic(struct ebd_server *s, struct mpn_nic *nic, bool ours)
 int
 ebd_server_link_add(struct ebd_server *s, const char *link)
 {
+	const struct mpn_nic_conf conf = {
+		.link = link,
+		.server = true,
+		.mtu = s->conf.mtu,
+		.background = s->conf.background,
+		.background_arg = s->conf.background_arg,
+	};
 	struct mpn_nic *nic;
 	int rc;
 
 	rc = start_eal(s, link);
 	if (rc < 0)
 		return rc;
-	nic = ebd_nic_create(link, true, s->conf.mtu, 0);
+	nic = ebd_nic_create(&conf);
 	if (nic == NULL)
 		return -errno;
 	rc = add_nic(s, nic, true);

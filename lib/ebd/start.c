@@ -44,10 +44,9 @@ ebd_eal_start(const char *link, const char *extra, bool no_huge, uint32_t mem_mi
 }
 
 struct mpn_nic *
-ebd_nic_create(const char *link, bool server, uint16_t mtu, uint32_t nb_keep)
+ebd_nic_create(const struct mpn_nic_conf *conf)
 {
-	struct mpn_nic_conf conf = {.link = link, .server = server, .mtu = mtu, .nb_keep = nb_keep};
-	struct mpn_nic *nic = mpn_nic_create(&conf);
+	struct mpn_nic *nic = mpn_nic_create(conf);
 	struct mpn_personality *p;
 	int rc;
 

@@ -45,6 +45,10 @@ struct link_want {
 	uint16_t mtu;
 	uint16_t nb_rxd;
 	uint16_t nb_txd;
+	/* while there is nobody at the other end, as in struct mpn_nic_conf */
+	uint64_t wait_ms;
+	int (*background)(void *arg);
+	void *background_arg;
 };
 
 struct link {

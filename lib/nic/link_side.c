@@ -19,7 +19,6 @@
 #include "mpn_parse.h"
 
 #define ANSWER_MS 3000 /* a vhost server that has just started needs up to one second */
-#define WAIT_MS 5000 /* for a server that is being started */
 #define BUSY_MS 1000 /* for a user that is just going */
 #define STEP_MS 10
 
@@ -148,9 +147,12 @@ report(struct link *l, int err, uint64_t wait_ms)
 static int
 get_wait(const struct link *l, uint64_t *ms)
 {
-	const char *wait = link_opt(&l->spec, "wait", "5s");
+	const char *wait = link_opt(&l->spec, "wait", NULL);
 	uint64_t ns;
 
+	*ms = l->want.wait_ms;
+	if (wait == NULL)
+		return 0;
 	if (mpn_parse_time_ns(wait, 0, 86400000000000ull, &ns) < 0)
 		return mpn_log_err(EINVAL, "nic",
 			"link '%s': wait '%s': expected a time such as 5s", l->spec.text, wait);
@@ -165,27 +167,54 @@ patience(int err, uint64_t wait)
 	return is_not_there(err) ? wait : err == -EBUSY ? BUSY_MS : 0;
 }
 
+/* Let time pass, and what else lives on this thread run. 0, or what makes it give up. */
+static int
+take_step(const struct link *l)
+{
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	int rc = 0;
+
+	/* A signal ends it early: the background looks at once what it was. */
+	(void)nanosleep(&step, NULL);
+	if (l->want.background != NULL)
+		rc = l->want.background(l->want.background_arg);
+	if (rc < 0)
+		return mpn_log_err(
+			-rc, "nic", "link '%s': interrupted while nobody served it", l->spec.text);
+	return 0;
+}
+
+/* Try until it works, the error lasts too long, or the background wants to give up. */
+static int
+wait_for_server(struct link *l, uint64_t wait_ms)
+{
+	uint64_t start = mpn_now_ns();
+	int rc, err;
+
+	while ((err = try_plug(l)) < 0) {
+		if (mpn_now_ns() - start >= patience(err, wait_ms) * 1000000)
+			return report(l, err, wait_ms);
+		rc = take_step(l);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 int
 side_use(struct link *l, int type, int (*plug)(struct link *l))
 {
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
 	struct link_side *s = make_side(l, SOCK_CLIENT, type);
-	uint64_t waited = 0, wait = 0;
+	uint64_t wait_ms;
 	int rc;
 
 	if (s == NULL)
 		return -ENOMEM;
 	s->plug = plug;
 	l->needs_replug = true;
-	rc = get_wait(l, &wait);
-	if (rc == 0) {
-		while ((rc = try_plug(l)) < 0 && waited < patience(rc, wait)) {
-			(void)nanosleep(&step, NULL);
-			waited += STEP_MS;
-		}
-		if (rc < 0)
-			rc = report(l, rc, wait);
-	}
+	rc = get_wait(l, &wait_ms);
+	if (rc == 0)
+		rc = wait_for_server(l, wait_ms);
 	if (rc < 0)
 		side_close(l);
 	return rc;

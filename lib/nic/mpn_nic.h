@@ -96,6 +96,13 @@ struct mpn_nic_conf {
 	 * memory for as many frames of the MTU.
 	 */
 	uint32_t nb_keep;
+	uint64_t wait_ms; /**< for the one who serves the link, unless it says wait=; 0: 5000 */
+	/**
+	 * Called every few milliseconds while mpn_nic_create() waits for him, with background_arg: what else
+	 * lives on this thread, a look at a flag a signal has set. A negative errno makes it give up.
+	 */
+	int (*background)(void *arg);
+	void *background_arg;
 };
 
 /** What happened to the NIC as a whole. */
@@ -156,7 +163,7 @@ struct mpn_nic_stats {
  * personality yet and drops everything. The EAL must run. The peer need not be there: the link comes up
  * by itself (info.link_up, MPN_NIC_LINK_UP) when it is, each time it comes back.
  * @return the NIC; NULL with errno EINVAL (link, MTU), ENODEV, EEXIST (name), EBUSY, EACCES, ENOMEM,
- *   ETIMEDOUT, after one logged line that says what and why
+ *   ETIMEDOUT, or what background() gave, after one logged line that says what and why
  */
 struct mpn_nic *mpn_nic_create(const struct mpn_nic_conf *conf);
 /** Stop and unload all personalities, close the port, free the NIC. NULL is allowed. Not from inside a

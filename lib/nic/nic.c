@@ -111,6 +111,9 @@ open_nic(struct mpn_nic *nic, const struct link_spec *spec)
 		.mtu = conf->mtu,
 		.nb_rxd = first_nonzero(conf->nb_rxd, spec->kind->nb_rxd, NIC_DEFAULT_RXD),
 		.nb_txd = first_nonzero(conf->nb_txd, spec->kind->nb_txd, NIC_DEFAULT_TXD),
+		.wait_ms = conf->wait_ms != 0 ? conf->wait_ms : NIC_DEFAULT_WAIT_MS,
+		.background = conf->background,
+		.background_arg = conf->background_arg,
 	};
 	int rc;
 

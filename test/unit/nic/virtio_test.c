@@ -219,6 +219,41 @@ test_path_that_is_taken(void **state)
 }
 
 static int
+give_up_after_three(void *arg)
+{
+	unsigned *calls = arg;
+
+	return ++*calls == 3 ? -EINTR : 0;
+}
+
+/* A client that waits for a server that is not there: as long as it was told, and not when told to end. */
+static void
+test_waiting_ends(void **state)
+{
+	unsigned calls = 0;
+	struct mpn_nic_conf conf = {
+		.link = use,
+		.wait_ms = 86400000,
+		.background = give_up_after_three,
+		.background_arg = &calls,
+	};
+
+	probe_catch_log();
+	errno = 0;
+	assert_null(mpn_nic_create(&conf));
+	assert_int_equal(errno, EINTR);
+	assert_int_equal(calls, 3);
+	assert_non_null(strstr(probe_release_log(), "interrupted"));
+	assert_int_equal(probe_log_lines(), 1);
+	conf.background = NULL;
+	conf.wait_ms = 30;
+	probe_catch_log();
+	assert_null(mpn_nic_create(&conf));
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_non_null(strstr(probe_release_log(), "waited 30 ms"));
+}
+
+static int
 start(void **state)
 {
 	if (mkdtemp(dir) == NULL)
@@ -248,6 +283,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_teardown(test_server_is_killed, pair_clean),
 		cmocka_unit_test_teardown(test_user_is_killed, pair_clean),
 		cmocka_unit_test_teardown(test_path_that_is_taken, pair_clean),
+		cmocka_unit_test(test_waiting_ends),
 	};
 
 	peer_init(argc, argv);
