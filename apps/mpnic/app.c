@@ -211,6 +211,12 @@ app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
 
 /* ---- Showing ---- */
 
+const char *
+app_show_what(const struct shell_args *args)
+{
+	return args->n > 0 && strcmp(args->word[0], "json") != 0 ? args->word[0] : "all";
+}
+
 void
 app_show_begin(struct mpn_out *o, struct shell *sh, const struct shell_args *args)
 {
@@ -223,7 +229,7 @@ int
 app_show_nics(struct shell *sh, const struct shell_args *args, const char *key,
 	int (*print)(struct shell *sh, struct mpn_nic *nic, void *out))
 {
-	const char *word = args->word[0];
+	const char *word = app_show_what(args);
 	struct mpn_out o;
 
 	/* Nothing half printed: an error comes before the first line. */

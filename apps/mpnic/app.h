@@ -60,9 +60,11 @@ int app_serve_nics(struct app *app);
 /** "NIC", "PERSONALITY", "KIND", ...: see shell_values. */
 bool app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size);
 
+/** What a `show` command is to show: its first word; "all" without one. */
+const char *app_show_what(const struct shell_args *args);
 /** Start what a `show` command prints: text or, with "json" as its last word, JSON. */
 void app_show_begin(struct mpn_out *o, struct shell *sh, const struct shell_args *args);
-/** Print an array with what print() says about each NIC that the first word names. */
+/** Print an array with what print() says about each NIC that is to be shown. */
 int app_show_nics(struct shell *sh, const struct shell_args *args, const char *key,
 	int (*print)(struct shell *sh, struct mpn_nic *nic, void *out));
 

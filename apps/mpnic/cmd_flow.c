@@ -42,7 +42,7 @@ run_show(struct shell *sh, const struct shell_args *args)
 }
 
 static const struct shell_cmd cmds[] = {
-	{"show flow NIC|all [json]", "the RX and TX flows of a NIC's personalities", run_show},
+	{"show flow [NIC|all] [json]", "the RX and TX flows of a NIC's personalities", run_show},
 };
 
 const struct shell_section flow_section = {

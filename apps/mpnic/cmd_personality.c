@@ -152,7 +152,7 @@ run_undefine(struct shell *sh, const struct shell_args *args)
 }
 
 static const struct shell_cmd cmds[] = {
-	{"show personality NIC|all [json]", "the personalities of a NIC", run_show},
+	{"show personality [NIC|all] [json]", "the personalities of a NIC", run_show},
 	{"personality define NIC|all KIND [NAME]", "give a NIC a personality; its name: the kind",
 		run_define},
 	{"personality load NIC|all PERSONALITY", "get it ready", run_load},

@@ -9,7 +9,7 @@ run_show(struct shell *sh, const struct shell_args *args)
 	struct app *app = app_of(sh);
 	struct mpn_out o;
 	const char *volume;
-	int rc = app_find_volume(sh, args->word[0], &volume);
+	int rc = app_find_volume(sh, app_show_what(args), &volume);
 
 	if (rc != 0)
 		return rc;
@@ -24,7 +24,7 @@ run_show(struct shell *sh, const struct shell_args *args)
 }
 
 static const struct shell_cmd cmds[] = {
-	{"show session VOLUME|all [json]", "who uses which volume", run_show},
+	{"show session [VOLUME|all] [json]", "who uses which volume", run_show},
 };
 
 const struct shell_section session_section = {

@@ -12,7 +12,7 @@ run_show(struct shell *sh, const struct shell_args *args)
 	struct app *app = app_of(sh);
 	struct mpn_out o;
 	const char *volume;
-	int rc = app_find_volume(sh, args->word[0], &volume);
+	int rc = app_find_volume(sh, app_show_what(args), &volume);
 
 	if (rc != 0)
 		return rc;
@@ -80,7 +80,7 @@ run_kinds(struct shell *sh, const struct shell_args *args)
 }
 
 static const struct shell_cmd cmds[] = {
-	{"show volume VOLUME|all [json]", "the volumes that are served", run_show},
+	{"show volume [VOLUME|all] [json]", "the volumes that are served", run_show},
 	{"volume add NAME SPEC", "serve a volume on all NICs with a started storage personality",
 		run_add},
 	{"volume kinds", "what SPEC can be", run_kinds},

@@ -21,10 +21,13 @@ says() { # PATTERN
 # The NICs of the first example are those that the EAL finds.
 links=()
 eal+=(--vdev net_ring0)
-prompt help "show port all" "show personality all"
+prompt help "show port" "show personality all" "show flow" "show session json" "show volume"
 says "personality define"
 says "show flow"
 says net_ring
+says '"sessions": \[\]'
+prompt "show port nic77"
+says "'nic77': no such NIC: expected net_ring0"
 
 # The life cycle, step by step, and a step that is not allowed.
 prompt "personality define all storage" "show personality all" "personality start all storage" \
@@ -56,6 +59,4 @@ expect_ok 30 copy --link "virtio:$T/l.sock" in.img ebd:scratch --verify
 send mpnic TERM
 reap mpnic 20
 [ "$RC" -eq 0 ] || fail "mpnic ended with status $RC"
-# As every EAL program it leaves the files of its prefix for the next start, but nothing else.
-rm -rf "$RUNTIME_DIRECTORY/dpdk/rte"
 expect_nothing_left
