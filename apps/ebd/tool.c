@@ -278,8 +278,12 @@ tool_open(struct tool *t, const struct tool_conf *conf)
 	t->client = ebd_client_create(&cc);
 	if (t->client != NULL)
 		return TOOL_GO_ON;
-	status = tool_interrupted() ? tool_say_interrupted(conf)
-				    : tool_report(conf, errno, "--link", conf->link);
+	if (tool_interrupted())
+		status = tool_say_interrupted(conf);
+	else if (conf->eal != NULL && strstr(tool_reason(errno), conf->eal) != NULL)
+		status = tool_report(conf, errno, "--eal", conf->eal);
+	else
+		status = tool_report(conf, errno, "--link", conf->link);
 	tool_close(t);
 	return status;
 }

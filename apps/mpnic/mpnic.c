@@ -29,6 +29,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 struct app_conf {
 	bool interactive;
 	bool help;
+	bool version;
 	bool verbose;
 	const char *cmdline_file;
 	uint64_t period_ns;
@@ -60,6 +61,13 @@ static int
 set_help(void *cfg, const char *arg)
 {
 	((struct app_conf *)cfg)->help = true;
+	return 0;
+}
+
+static int
+set_version(void *cfg, const char *arg)
+{
+	((struct app_conf *)cfg)->version = true;
 	return 0;
 }
 
@@ -120,6 +128,7 @@ static const struct mpn_opt opts[] = {
 	{"idle", 0, "POLICY", "spin, yield or sleep",
 		"while nothing arrives; default: sleep on two cores or one, else spin", set_idle},
 	{"verbose", 0, NULL, NULL, "print what DPDK and its drivers have to say", set_verbose},
+	{"version", 'V', NULL, NULL, "print the version", set_version},
 	{"help", 'h', NULL, NULL, "print this", set_help},
 };
 
@@ -165,6 +174,10 @@ parse_options(struct app_conf *conf, const char *prog, int argc, char **argv)
 		print_usage(prog);
 		return EXIT_OK;
 	}
+	if (conf->version) {
+		printf("mpnic %s\n", ebd_version());
+		return EXIT_OK;
+	}
 	for (i = 0; i < conf->nb_links; i++) {
 		if (strcmp(conf->links[i], "help") == 0) {
 			print_links();
@@ -187,6 +200,20 @@ find_separator(int argc, char **argv)
 	return i;
 }
 
+/* "mpnic --help", "mpnic --version" without a "--": the EAL alone would tell about itself. */
+static bool
+is_meant_for_us(int argc, char **argv)
+{
+	static const char *const flags[] = {"-h", "--help", "-V", "--version"};
+	unsigned i;
+
+	for (i = 0; argc == 2 && i < MPN_ARRAY_SIZE(flags); i++) {
+		if (strcmp(argv[1], flags[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* "-l0" as "-l 0", which is how mpn_eal_start() knows it. */
 static bool
 has_value_attached(const char *arg)
@@ -202,7 +229,7 @@ join_options(int argc, char **argv, char *text, size_t size, bool *no_huge)
 	int i;
 
 	for (i = 1; i < argc && used < size; i++) {
-		const char *arg = argv[i];
+		const char *arg = argv[i], *sep = used > 0 ? " " : "";
 
 		if (arg[0] == '\0' || strpbrk(arg, " \t\n") != NULL) {
 			fprintf(stderr, "mpnic: '%s': expected EAL options without blanks\n", arg);
@@ -212,9 +239,9 @@ join_options(int argc, char **argv, char *text, size_t size, bool *no_huge)
 			*no_huge = true;
 		else if (has_value_attached(arg))
 			used += (size_t)snprintf(
-				text + used, size - used, "%.2s %s ", arg, arg + 2);
+				text + used, size - used, "%s%.2s %s", sep, arg, arg + 2);
 		else
-			used += (size_t)snprintf(text + used, size - used, "%s ", arg);
+			used += (size_t)snprintf(text + used, size - used, "%s%s", sep, arg);
 	}
 	if (used < size)
 		return EXIT_OK;
@@ -405,15 +432,13 @@ run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 int
 main(int argc, char **argv)
 {
-	int separator = find_separator(argc, argv);
 	struct app_conf conf = {.idle = -1};
+	int separator;
 	/* The EAL pins this thread: ask before. */
 	enum mpn_idle idle = count_cores() <= 2 ? MPN_IDLE_SLEEP : MPN_IDLE_SPIN;
 	int status;
 
-	/* "mpnic --help" is meant for this program, too, and not for the EAL alone. */
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
-		conf.help = true;
+	separator = is_meant_for_us(argc, argv) ? 0 : find_separator(argc, argv);
 	status = parse_options(&conf, argv[0], argc - separator, argv + separator);
 	if (status >= 0)
 		return status;

@@ -20,6 +20,7 @@
 
 #include "eal_files.h"
 #include "eal_log.h"
+#include "eal_output.h"
 #include "link.h"
 #include "mpn_log.h"
 #include "mpn_parse.h"
@@ -39,6 +40,7 @@ struct eal_args {
 };
 
 static bool we_started;
+static bool we_failed;
 static bool we_ended;
 static bool skip_cleanup;
 static bool with_hugepages;
@@ -105,6 +107,39 @@ eal_log_quiet(bool on)
 	quiet = on;
 }
 
+/* While the EAL starts stderr is not ours: its lines wait here. */
+static struct {
+	bool on;
+	unsigned n;
+	struct {
+		enum mpn_log_level level;
+		char text[256];
+	} line[32];
+} held;
+
+static void
+hold_line(enum mpn_log_level level, const char *text, size_t len)
+{
+	if (held.n == MPN_ARRAY_SIZE(held.line))
+		return;
+	held.line[held.n].level = level;
+	(void)snprintf(held.line[held.n].text, sizeof(held.line[0].text), "%.*s", (int)len, text);
+	held.n++;
+}
+
+/* Log what has waited; why, unless there is a reason in it, receives the first error. */
+static void
+release_lines(char *why, size_t size)
+{
+	held.on = false;
+	for (unsigned i = 0; i < held.n; i++) {
+		if (why[0] == '\0' && held.line[i].level == MPN_LOG_WARN)
+			(void)snprintf(why, size, "%s", held.line[i].text);
+		mpn_log(held.line[i].level, "dpdk", "%s", held.line[i].text);
+	}
+	held.n = 0;
+}
+
 static ssize_t
 write_log(void *cookie, const char *buf, size_t size)
 {
@@ -115,7 +150,9 @@ write_log(void *cookie, const char *buf, size_t size)
 
 	while (len > 0 && isspace((unsigned char)buf[len - 1]))
 		len--;
-	if (len > 0)
+	if (len > 0 && held.on)
+		hold_line(level, buf, len);
+	else if (len > 0)
 		mpn_log(quiet ? MPN_LOG_DEBUG : level, "dpdk", "%.*s", (int)len, buf);
 	return (ssize_t)size;
 }
@@ -267,21 +304,53 @@ ignore_sigpipe(void)
 		(void)signal(SIGPIPE, SIG_IGN);
 }
 
-static int
-run_init(struct eal_args *a)
+/* Its usage and the end of the process is what the user wants: let it print. */
+static bool
+asks_for_help(const struct eal_args *a)
 {
-	int rc, err;
+	for (int i = 1; i < a->argc; i++) {
+		if (strcmp(a->argv[i], "-h") == 0 || strcmp(a->argv[i], "--help") == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+call_init(struct eal_args *a, char *why, size_t size)
+{
+	struct eal_output out;
+	int rc;
+
+	if (asks_for_help(a))
+		return rte_eal_init(a->argc, a->argv);
+	held.on = true;
+	eal_output_begin(&out);
+	rc = rte_eal_init(a->argc, a->argv);
+	eal_output_end(&out, rc >= 0, why, size);
+	release_lines(why, size);
+	return rc;
+}
+
+static int
+run_init(struct eal_args *a, const char *extra)
+{
+	char why[256] = "";
+	int err;
 
 	take_over_log();
 	rte_errno = 0;
-	rc = rte_eal_init(a->argc, a->argv);
-	if (rc >= 0)
+	if (call_init(a, why, sizeof(why)) >= 0)
 		return 0;
+	we_failed = true;
 	err = rte_errno > 0 ? rte_errno : EIO;
 	/* What a failed start has written already. */
 	eal_remove_own_files();
-	return mpn_log_err(err, "nic", "DPDK does not start: %s%s", rte_strerror(err),
-		err == EALREADY ? " (it was ended in this process before)" : "");
+	if (err == EALREADY)
+		return mpn_log_err(
+			err, "nic", "DPDK does not start: it was ended in this process before");
+	return mpn_log_err(err, "nic", "DPDK does not start%s%s%s: %s",
+		extra != NULL ? " with '" : "", extra != NULL ? extra : "",
+		extra != NULL ? "'" : "", why[0] != '\0' ? why : rte_strerror(err));
 }
 
 int
@@ -292,6 +361,10 @@ mpn_eal_start(const struct mpn_eal_conf *conf)
 
 	if (eal_is_running())
 		return 0;
+	/* The EAL remembers some of its flags from the last time, and refuses them then. */
+	if (we_failed)
+		return mpn_log_err(
+			EALREADY, "nic", "DPDK does not start: it failed before in this process");
 	a = calloc(1, sizeof(*a));
 	if (a == NULL)
 		return mpn_err(ENOMEM);
@@ -300,7 +373,7 @@ mpn_eal_start(const struct mpn_eal_conf *conf)
 		rc = eal_prepare_runtime_dir();
 	if (rc == 0) {
 		eal_remove_stale_files();
-		rc = run_init(a);
+		rc = run_init(a, conf->extra);
 		eal_restore_runtime_dir();
 	}
 	free(a);

@@ -18,12 +18,11 @@
 #include "mpn_parse.h"
 
 #define RUNTIME_VAR "RUNTIME_DIRECTORY" /* the EAL looks here first */
-#define MAX_HUGE_DIRS 8
 
 static char runtime_base[PATH_MAX]; /* the directory that holds dpdk/ */
 static bool runtime_set; /* we put it into the environment */
-static int private_fd =
-	-1; /* the directory below /tmp we made, locked while the EAL starts in it */
+/* The directory below /tmp that we made, locked while the EAL starts in it. */
+static int private_fd = -1;
 
 /* ---- Hugepages ---- */
 
@@ -205,13 +204,17 @@ eal_prepare_runtime_dir(void)
 
 	if (take_base(usual))
 		return 0;
+	if (given != NULL)
+		return mpn_log_err(EACCES, "nic",
+			"no directory for DPDK's run-time files: " RUNTIME_VAR
+			" is '%s': expected a directory of yours",
+			given);
 	if (!take_private_tmp())
 		return mpn_log_err(EACCES, "nic",
 			"no directory for DPDK's run-time files: neither %s nor /tmp/mpnic-uid%u "
-			"can be "
-			"used; set XDG_RUNTIME_DIR to a directory of yours",
+			"can be used; set XDG_RUNTIME_DIR to a directory of yours",
 			usual != NULL ? usual : "XDG_RUNTIME_DIR (not set)", (unsigned)getuid());
-	runtime_set = given == NULL && setenv(RUNTIME_VAR, runtime_base, 1) == 0;
+	runtime_set = setenv(RUNTIME_VAR, runtime_base, 1) == 0;
 	return 0;
 }
 

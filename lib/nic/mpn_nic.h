@@ -49,7 +49,8 @@ struct mpn_eal_conf {
 /**
  * Start the EAL unless it runs already. Uses hugepages when enough are free and accessible, else
  * ordinary memory; needs no root for the links that need none.
- * @return 0; -ENOMEM, -EACCES, -EINVAL, ... with one line logged
+ * @return 0; -ENOMEM, -EACCES, -EINVAL, ... with one line logged; -EALREADY: it has failed, or was ended,
+ *   in this process before, and DPDK starts only once
  */
 int mpn_eal_start(const struct mpn_eal_conf *conf) MPN_MUST_CHECK;
 /** End the EAL if mpn_eal_start() started it: removes its files. */
