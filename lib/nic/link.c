@@ -249,9 +249,8 @@ link_usual_mtu(uint16_t max)
 	return max >= 9000 ? 9000 : max >= 1500 ? 1500 : max;
 }
 
-/* DDDD:BB:DD.F or BB:DD.F */
-static bool
-is_pci_address(const char *s)
+bool
+link_is_pci_address(const char *s)
 {
 	size_t len = strspn(s, "0123456789abcdefABCDEF:");
 
@@ -262,7 +261,7 @@ is_pci_address(const char *s)
 const char *
 link_pci_device(const struct link_spec *spec)
 {
-	if ((spec->kind->quirks & LINK_NEEDS_PCI) || is_pci_address(spec->arg))
+	if ((spec->kind->quirks & LINK_NEEDS_PCI) || link_is_pci_address(spec->arg))
 		return spec->arg;
 	/* In a bond: the first one that is; the EAL scans the bus for both. */
 	return spec->kind->open == bond_open && strstr(spec->arg, "pci:") != NULL
@@ -398,9 +397,8 @@ link_plug(struct link *l, const char *driver, const char *args)
 	int rc = link_try_plug(l, driver, args);
 
 	if (rc < 0 && l->spec.kind->pub.needs_root && geteuid() != 0)
-		return mpn_log_err(EACCES, "nic",
-			"link '%s': %s needs root (CAP_NET_ADMIN and CAP_NET_RAW)", l->spec.text,
-			l->spec.kind->pub.name);
+		return mpn_log_err(
+			EACCES, "nic", LINK_NEEDS_ROOT, l->spec.text, l->spec.kind->pub.name);
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': cannot make %s with '%s': %s",
 			l->spec.text, driver, args, strerror(-rc));

@@ -25,6 +25,9 @@ enum link_quirk {
 	LINK_PROMISCUOUS = 1 << 2, /* ask for all frames: groups would not come otherwise */
 };
 
+/* For an error line: the link, its kind. */
+#define LINK_NEEDS_ROOT "link '%s': %s needs root (CAP_NET_ADMIN and CAP_NET_RAW)"
+
 struct link_opt {
 	char key[16];
 	char value[64];
@@ -88,6 +91,9 @@ int link_parse(const char *text, struct link_spec *spec) MPN_MUST_CHECK;
 const char *link_pci_device(const struct link_spec *spec);
 /* Value of an option, or dflt. */
 const char *link_opt(const struct link_spec *spec, const char *key, const char *dflt);
+
+/* Does it start as an address on the PCI bus does: DDDD:BB:DD.F or BB:DD.F? */
+bool link_is_pci_address(const char *s);
 
 /* The n-th row of the table, NULL at the end. */
 const struct link_kind *link_kind_at(unsigned n);

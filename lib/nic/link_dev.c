@@ -38,6 +38,10 @@ probe(struct link *l, const char *devargs)
 {
 	int rc = rte_dev_probe(devargs);
 
+	/* That is how it says that no bus knows the name. */
+	if (rc == -EFAULT || rc == -ENODEV)
+		return mpn_log_err(
+			ENODEV, "nic", "link '%s': DPDK knows no such device", l->spec.text);
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': no driver takes the device: %s",
 			l->spec.text, strerror(-rc));
@@ -59,6 +63,10 @@ take_existing(struct link *l, const char *name)
 int
 pci_open(struct link *l)
 {
+	if (!link_is_pci_address(l->spec.arg))
+		return mpn_log_err(EINVAL, "nic",
+			"link '%s': '%s': expected an address such as 0000:03:00.0", l->spec.text,
+			l->spec.arg);
 	return take_existing(l, l->spec.arg) ? 0 : probe(l, l->spec.arg);
 }
 

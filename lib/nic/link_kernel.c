@@ -126,12 +126,30 @@ af_packet_open(struct link *l)
 
 /* ---- af_xdp ---- */
 
+/* The driver makes its sockets late, and says no more than that it does not work. */
+static int
+check_af_xdp(const struct link *l)
+{
+	int fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0) {
+		(void)close(fd);
+		return 0;
+	}
+	if (errno == EPERM || errno == EACCES)
+		return mpn_log_err(EACCES, "nic", LINK_NEEDS_ROOT, l->spec.text, "af_xdp");
+	return mpn_log_err(errno, "nic", "link '%s': the kernel has no AF_XDP sockets: %s",
+		l->spec.text, strerror(errno));
+}
+
 int
 af_xdp_open(struct link *l)
 {
 	char args[LINK_ARG_LEN + 48];
-	int rc = bound_mtu(l);
+	int rc = check_af_xdp(l);
 
+	if (rc == 0)
+		rc = bound_mtu(l);
 	if (rc < 0)
 		return rc;
 	/* The driver has a bound of its own: frames in one page. */

@@ -19,20 +19,19 @@
 #include "mpn_log.h"
 
 #define MEMIF_LOG2_RING 10
-#define MEMIF_MAX_PATH 108 /* of a UNIX socket */
 #define MEMIF_MAX_FRAME 32768 /* the driver keeps the size of a buffer in 16 bits */
 
 /* The driver takes no path that starts at the working directory. */
 static int
-make_absolute(const char *name, char path[MEMIF_MAX_PATH])
+make_absolute(const char *name, char path[SOCK_MAX_PATH])
 {
-	char cwd[MEMIF_MAX_PATH] = "";
+	char cwd[SOCK_MAX_PATH] = "";
 	int n;
 
 	if (name[0] != '/' && getcwd(cwd, sizeof(cwd)) == NULL)
 		return errno == ERANGE ? -ENAMETOOLONG : -errno;
-	n = snprintf(path, MEMIF_MAX_PATH, "%s%s%s", cwd, cwd[0] != '\0' ? "/" : "", name);
-	return n < MEMIF_MAX_PATH ? 0 : -ENAMETOOLONG;
+	n = snprintf(path, SOCK_MAX_PATH, "%s%s%s", cwd, cwd[0] != '\0' ? "/" : "", name);
+	return n < SOCK_MAX_PATH ? 0 : -ENAMETOOLONG;
 }
 
 static int
@@ -40,7 +39,7 @@ plug_memif(struct link *l)
 {
 	const struct link_side *s = l->priv;
 	uint32_t frame = (uint32_t)l->max_mtu + RTE_ETHER_HDR_LEN;
-	char args[LINK_ARG_LEN + 160], path[MEMIF_MAX_PATH];
+	char args[LINK_ARG_LEN + 160], path[SOCK_MAX_PATH];
 	int rc = make_absolute(l->spec.arg, path);
 
 	if (rc < 0)
@@ -56,8 +55,17 @@ int
 memif_open(struct link *l)
 {
 	const char *role = link_opt(&l->spec, "role", l->want.server ? "server" : "client");
+	char path[SOCK_MAX_PATH];
 	int rc;
 
+	rc = make_absolute(l->spec.arg, path);
+	if (rc == -ENAMETOOLONG)
+		return mpn_log_err(EINVAL, "nic",
+			"link '%s': expected a path of at most %d characters, counted from /",
+			l->spec.text, SOCK_MAX_PATH - 1);
+	if (rc < 0)
+		return mpn_log_err(-rc, "nic", "link '%s': no working directory: %s", l->spec.text,
+			strerror(-rc));
 	if (l->want.mtu + RTE_ETHER_HDR_LEN > MEMIF_MAX_FRAME)
 		return mpn_log_err(EINVAL, "nic",
 			"link '%s': the MTU cannot be %u; expected at most %u", l->spec.text,

@@ -58,6 +58,16 @@ side_close(struct link *l)
 	l->priv = NULL;
 }
 
+/* Drivers cut what does not fit, and would make a socket of another name. */
+static int
+check_path(const struct link *l)
+{
+	if (strlen(l->spec.arg) < SOCK_MAX_PATH)
+		return 0;
+	return mpn_log_err(EINVAL, "nic", "link '%s': expected a path of at most %d characters",
+		l->spec.text, SOCK_MAX_PATH - 1);
+}
+
 /* ---- The server ---- */
 
 static int
@@ -77,7 +87,8 @@ claim_path(struct link *l, struct link_side *s)
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': %s", l->spec.text,
 			rc == -EADDRINUSE ? "another program serves it"
-			: rc == -EEXIST   ? "the path is a file; expected a new name or a socket"
+			: rc == -EEXIST   ? "the path is taken by something that is no socket; "
+					    "expected a new name"
 					  : strerror(-rc));
 	return 0;
 }
@@ -85,9 +96,12 @@ claim_path(struct link *l, struct link_side *s)
 int
 side_serve(struct link *l, int type)
 {
-	struct link_side *s = make_side(l, SOCK_SERVER, type);
-	int rc;
+	struct link_side *s;
+	int rc = check_path(l);
 
+	if (rc < 0)
+		return rc;
+	s = make_side(l, SOCK_SERVER, type);
 	if (s == NULL)
 		return -ENOMEM;
 	rc = claim_path(l, s);
@@ -204,10 +218,13 @@ wait_for_server(struct link *l, uint64_t wait_ms)
 int
 side_use(struct link *l, int type, int (*plug)(struct link *l))
 {
-	struct link_side *s = make_side(l, SOCK_CLIENT, type);
+	struct link_side *s;
 	uint64_t wait_ms;
-	int rc;
+	int rc = check_path(l);
 
+	if (rc < 0)
+		return rc;
+	s = make_side(l, SOCK_CLIENT, type);
 	if (s == NULL)
 		return -ENOMEM;
 	s->plug = plug;

@@ -13,6 +13,8 @@
 
 #include "mpn_err.h"
 
+#define SOCK_MAX_PATH 108 /* of a UNIX socket, with its terminating zero */
+
 /* The two sides of a socket; each is one process at a time. */
 enum sock_side { SOCK_SERVER, SOCK_CLIENT };
 
