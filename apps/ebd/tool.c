@@ -45,19 +45,27 @@ tool_misuse(const struct tool_conf *conf, const char *fmt, ...)
 	return TOOL_USAGE;
 }
 
-/* The one line about an error is ours, and quotes what the library said about it. */
+/*
+ * The one line about an error is ours, and quotes what the library said about it. Warnings are news,
+ * but for those of DPDK, which are about details.
+ */
+static const char *prog;
+
 static void
-drop_line(enum mpn_log_level level, const char *topic, const char *line)
+show_warning(enum mpn_log_level level, const char *topic, const char *line)
 {
+	if (level == MPN_LOG_WARN && strcmp(topic, "dpdk") != 0)
+		fprintf(stderr, "%s: %s\n", prog, line);
 }
 
 void
 tool_take_log(const struct tool_conf *conf)
 {
+	prog = conf->prog;
 	if (conf->verbose)
 		mpn_log_set_level(MPN_LOG_DEBUG);
 	else
-		mpn_log_set_sink(drop_line);
+		mpn_log_set_sink(show_warning);
 }
 
 void
@@ -115,6 +123,17 @@ print_lists(const struct tool_conf *conf)
 	return false;
 }
 
+/* The option itself says what would be right: that differs between the two ends. */
+static const char *
+expected_link(const struct tool_usage *usage)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < usage->nb_opts && strcmp(usage->opts[i].name, "link") != 0; i++)
+		;
+	return usage->opts[i].expect;
+}
+
 /* What parsing alone does not see. */
 static int
 check_operands(const struct tool_conf *conf, const struct tool_usage *usage, unsigned n,
@@ -127,8 +146,7 @@ check_operands(const struct tool_conf *conf, const struct tool_usage *usage, uns
 		return tool_misuse(
 			conf, "something is missing: expected %s %s", conf->prog, usage->synopsis);
 	if (conf->link == NULL)
-		return tool_misuse(conf, "--link: is missing: expected a link such as "
-					 "virtio:ebd0.sock, --link help lists the kinds");
+		return tool_misuse(conf, "--link: is missing: expected %s", expected_link(usage));
 	return TOOL_GO_ON;
 }
 
