@@ -46,7 +46,8 @@ run_show(struct shell *sh, const struct shell_args *args)
 }
 
 static const struct shell_cmd cmds[] = {
-	{"show port [NIC|all] [json]", "what the port of a NIC is like, and its counters", run_show},
+	{"show port [NIC|all] [json]", "what the port of a NIC is like, and its counters",
+		run_show},
 };
 
 const struct shell_section port_section = {

@@ -24,7 +24,7 @@
 static int
 start_eal(struct ebd_server *s, const char *link)
 {
-	return ebd_eal_start(link, s->conf.eal, s->conf.no_huge, s->conf.mem_mib, s->conf.lcore);
+	return ebd_eal_start(link, s->eal, s->conf.no_huge, s->conf.mem_mib, s->conf.lcore);
 }
 
 static int

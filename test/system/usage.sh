@@ -23,7 +23,7 @@ wrong "'copi' copy" "$EBD" copi
 wrong "--link vhost:ebd0.sock" "$EBD" serve --volume a=mem:1M
 wrong "--link virtio:ebd0.sock" "$EBD" discover
 wrong "bogus" "$EBD" info --link ring:r --eal --bogus a
-wrong "99" "$EBD" serve --link ring:r --eal "-l 4099" --volume a=mem:1M
+wrong "core" "$EBD" serve --link ring:r --eal "-l x" --volume a=mem:1M
 wrong "--bogus" "$MPNIC" --bogus -- -i
 wrong "107" "$EBD" serve --link "vhost:$(printf '%0108d' 0)" --volume a=mem:1M
 wrong "--volume" "$EBD" serve --link vhost:x.sock
