@@ -81,6 +81,7 @@ ebd_client_create(const struct ebd_client_conf *conf)
 		c->conf.connect_timeout_ms = DEFAULT_TIMEOUT_MS;
 	(void)snprintf(c->link, sizeof(c->link), "%s", conf->link);
 	mpn_list_init(&c->queues);
+	c->event_fd = -1;
 	set_identity(c);
 	idle = ebd_idle_policy(conf->idle);
 	mpn_idler_init(&c->idler, idle);
@@ -101,6 +102,7 @@ ebd_client_destroy(struct ebd_client *c)
 		return;
 	while (!mpn_list_empty(&c->queues))
 		ebd_queue_close(mpn_list_first(&c->queues, struct ebd_queue, node));
+	ebd_client_close_fd(c);
 	mpn_nic_destroy(c->nic);
 	free(c);
 }

@@ -58,7 +58,7 @@ enum ebd_idle {
 	EBD_IDLE_AUTO, /**< SPIN, or YIELD when the process has one core */
 	EBD_IDLE_SPIN, /**< lowest latency, a whole core */
 	EBD_IDLE_YIELD, /**< give the core to others that want it */
-	EBD_IDLE_SLEEP, /**< sleep in steps of 50 us after 1 ms of nothing */
+	EBD_IDLE_SLEEP, /**< sleep in steps of 50 us after 1 ms of nothing, of 1 ms after a second */
 };
 
 /** How to make a client; zeroes are the defaults. */
@@ -78,8 +78,9 @@ struct ebd_client_conf {
 	/**
 	 * Called in every round of a call that waits (ebd_client_create() while nobody serves the link,
 	 * ebd_discover(), ebd_queue_open(), the synchronous twins, ebd_queue_close()), for what else lives
-	 * on this thread: a server on a ring link, a look at a flag a signal has set. Gives the work it found, or -errno: the call gives up with it,
-	 * except ebd_queue_close(), which goes on. NULL: nothing.
+	 * on this thread: a server on a ring link, a look at a flag a signal has set. Gives the work it
+	 * found, or -errno: the call gives up with it, except ebd_queue_close(), which goes on. NULL:
+	 * nothing.
 	 */
 	int (*background)(void *arg);
 	void *background_arg;
@@ -238,6 +239,32 @@ int ebd_poll(struct ebd_queue *q, unsigned max);
 
 /** Requests taken and not completed. */
 unsigned ebd_in_flight(const struct ebd_queue *q);
+
+/**
+ * A descriptor for poll(), epoll and the like, for threads that wait for other things, too. It becomes
+ * readable when ebd_poll() is due, and stays so until the next ebd_queue_arm(). All queues of a client
+ * have the same one; it is the client's: do not read, write or close it.
+ *
+ *	struct epoll_event ev = {.events = EPOLLIN};
+ *	epoll_ctl(ep, EPOLL_CTL_ADD, ebd_queue_fd(q), &ev);
+ *	for (;;) {
+ *		ebd_poll(q, 0);
+ *		... submit ...
+ *		if (ebd_queue_arm(q) == 0)
+ *			epoll_wait(ep, &ev, 1, -1);
+ *	}
+ *
+ * @return the descriptor; -EMFILE, -ENFILE, -ENOMEM after a logged line
+ */
+int ebd_queue_fd(struct ebd_queue *q);
+/**
+ * Call it when there is nothing left to do, before each wait: it makes the descriptor unreadable until
+ * ebd_poll() is due again. That is 50 us later at first, and at most 1 ms after a second of silence, so
+ * that idle loops cost little. One system call.
+ * @return 0: wait now; 1: the last round found something, call ebd_poll() again first; -EBADF: there is
+ *   no descriptor, ebd_queue_fd() was never called
+ */
+int ebd_queue_arm(struct ebd_queue *q);
 
 /** Call between rounds that found nothing: spins, yields or sleeps as the client's conf says. */
 void ebd_client_idle(struct ebd_client *c, unsigned work);

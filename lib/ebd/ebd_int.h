@@ -19,6 +19,9 @@ struct ebd_client {
 	uint64_t nonce; /* names this start of the client, for all its queues */
 	uint16_t next_queue;
 	bool shared_core;
+	int event_fd; /* a timer, -1: not asked for */
+	uint64_t busy_polls; /* that had found something when the timer was set last */
+	uint64_t silent_since_ns;
 	bool in_callback; /* of a request or in a wait: nothing may wait now */
 	char link[256];
 };
@@ -54,6 +57,7 @@ static_assert(sizeof(struct io) <= sizeof(struct ebd_io), "a request fits into w
 /* One round while something is waited for: link, background, idling. @return 0, or -errno of the
  * background, which wants the call to give up */
 int ebd_client_wait_round(struct ebd_client *c);
+void ebd_client_close_fd(struct ebd_client *c);
 /* True, with a line logged, when called from inside a callback, where nothing can be waited for. */
 bool ebd_client_is_busy(const struct ebd_client *c, const char *what);
 

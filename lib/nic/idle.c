@@ -23,7 +23,7 @@ static const struct {
 } steps[] = {
 	{1000000000u, 1000000},
 	{100000000u, 250000},
-	{AWAKE_NS, 50000},
+	{0, 50000},
 };
 
 void
@@ -33,18 +33,25 @@ mpn_idler_init(struct mpn_idler *idler, enum mpn_idle policy)
 	idler->policy = policy;
 }
 
+uint32_t
+mpn_idle_pause_ns(uint64_t silent_ns)
+{
+	unsigned i = 0;
+
+	while (silent_ns < steps[i].idle_ns)
+		i++;
+	return steps[i].sleep_ns;
+}
+
 static void
 sleep_step(uint64_t idle_ns)
 {
-	for (unsigned i = 0; i < MPN_ARRAY_SIZE(steps); i++) {
-		if (idle_ns >= steps[i].idle_ns) {
-			struct timespec ts = {.tv_nsec = steps[i].sleep_ns};
+	struct timespec ts = {.tv_nsec = mpn_idle_pause_ns(idle_ns)};
 
-			(void)nanosleep(&ts, NULL);
-			return;
-		}
-	}
-	(void)sched_yield();
+	if (idle_ns < AWAKE_NS)
+		(void)sched_yield();
+	else
+		(void)nanosleep(&ts, NULL);
 }
 
 void

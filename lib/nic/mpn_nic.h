@@ -198,6 +198,8 @@ struct mpn_idler {
 /** Start with no round behind it; tell it of every round. */
 void mpn_idler_init(struct mpn_idler *idler, enum mpn_idle policy);
 void mpn_idler_round(struct mpn_idler *idler, unsigned work);
+/** How long SLEEP sleeps after so long a silence, for waits of the program's own: 50 us to 1 ms. */
+uint32_t mpn_idle_pause_ns(uint64_t silent_ns);
 /** YIELD when there are fewer cores than pollers, else SPIN: a good default. */
 enum mpn_idle mpn_idle_default(unsigned nb_pollers);
 

@@ -58,6 +58,7 @@ until grep -qx ready "$work/serve-memory.log"; do
 done
 run '^0$' async-reads "virtio:$work/l.sock" memory
 run '^0$' loaned-read "virtio:$work/l.sock" memory
+echo 4096 | run '^4096: 00 00 00 00' own-event-loop "virtio:$work/l.sock" memory
 run '^00000000  00 00' read-block "virtio:$work/l.sock" memory 0
 kill "$server"
 wait "$server"

@@ -89,6 +89,17 @@ test_work_keeps_awake(void **state)
 }
 
 static void
+test_the_longer_the_silence_the_longer_the_pause(void **state)
+{
+	assert_int_equal(mpn_idle_pause_ns(0), 50000);
+	assert_int_equal(mpn_idle_pause_ns(100 * MS_NS - 1), 50000);
+	assert_int_equal(mpn_idle_pause_ns(100 * MS_NS), 250000);
+	assert_int_equal(mpn_idle_pause_ns(1000 * MS_NS - 1), 250000);
+	assert_int_equal(mpn_idle_pause_ns(1000 * MS_NS), 1000000);
+	assert_int_equal(mpn_idle_pause_ns(UINT64_MAX), 1000000);
+}
+
+static void
 test_default_depends_on_cores(void **state)
 {
 	cpu_set_t all, one;
@@ -113,6 +124,7 @@ main(void)
 		cmocka_unit_test(test_spin_and_yield_never_sleep),
 		cmocka_unit_test(test_sleep_begins_after_a_millisecond_of_silence),
 		cmocka_unit_test(test_work_keeps_awake),
+		cmocka_unit_test(test_the_longer_the_silence_the_longer_the_pause),
 		cmocka_unit_test(test_default_depends_on_cores),
 	};
 
