@@ -12,7 +12,7 @@ setup_set() {
 	case $1 in
 	build) # the library and the applications
 		echo gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libnuma-dev libisal-dev \
-			libsodium-dev liburing-dev libnbd-dev
+			libsodium-dev liburing-dev libnbd-dev librbd-dev
 		;;
 	demo) # a file system to serve
 		echo e2fsprogs
@@ -20,7 +20,7 @@ setup_set() {
 	test) # the second compiler and its run-time, checkers, judges and rivals
 		echo git make libcmocka-dev clang clang-format libclang-rt-14-dev shellcheck doxygen \
 			tshark iproute2 util-linux procps e2fsprogs xfsprogs nbdkit nbdkit-plugin-dev \
-			libnbd-bin qemu-utils fuse3 fio
+			libnbd-bin qemu-utils fuse3 fio ceph-mon ceph-osd ceph-common
 		;;
 	*)
 		echo "setup.sh: '$1': expected build, demo or test" >&2

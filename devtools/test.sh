@@ -157,7 +157,7 @@ part_system() {
 
 	if $quick; then
 		args+=(--quick)
-		echo "      --quick: kills, file systems and filters behind nbdkit, half of the links are left out"
+		echo "      --quick: kills, file systems and filters behind nbdkit, half of the links, Ceph are left out"
 	fi
 	test/system/run.sh "${args[@]}" &
 	REPORT_PID=$!

@@ -48,6 +48,7 @@ q missing-vhost 240 missing.sh vhost
 q errors 120 errors.sh
 q diskfull 120 diskfull.sh
 q nbd 180 nbd.sh
+  rbd 240 rbd.sh
 q idle 120 idle.sh
 q wire-1500 240 wire.sh 1500
   wire-9000 240 wire.sh 9000

@@ -192,6 +192,9 @@ bad_specifications_say_why(void **state)
 #else
 	must_refuse(EINVAL, "built without liburing", "file:a.img");
 #endif
+#ifndef MPN_HAVE_RBD
+	must_refuse(EINVAL, "built without librbd", "rbd:p/i");
+#endif
 	must_refuse(EINVAL, "expected one of null, mem,", "xyzzy:1G");
 	must_refuse(EINVAL, "no such kind ''", "%s", "");
 	must_refuse(EINVAL, "no such kind ''", ":mem:1M");
