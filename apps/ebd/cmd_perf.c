@@ -77,6 +77,11 @@ fit_range(const struct tool_conf *tool, struct perf_job_conf *job, const struct 
 		return tool_misuse(tool,
 			"--bs: '%" PRIu32 "': expected at most %" PRIu64 ", the bytes there are",
 			job->bs, job->size);
+	if (job->placement == PERF_PLACE_LOAN && job->bs > info->max_transfer)
+		return tool_misuse(tool,
+			"--placement loan: '%" PRIu32 "': expected --bs of at most %" PRIu32
+			", what one command moves",
+			job->bs, info->max_transfer);
 	if (job->verify && job->size / job->bs > MAX_TRACKED)
 		return tool_misuse(tool,
 			"--verify: keeps track of %llu blocks: expected a --size "
@@ -316,8 +321,14 @@ check_conf(struct perf_conf *conf)
 	unsigned i;
 
 	for (i = 0; i < conf->nb_jobs; i++) {
-		const struct perf_job_conf *job = &conf->jobs[i];
+		struct perf_job_conf *job = &conf->jobs[i];
 
+		if (job->placement == PERF_PLACE_IN_PLACE && job->heap)
+			return tool_misuse(&conf->tool,
+				"--placement in-place: expected --memory arena with it");
+		/* What is not in an arena is copied on every link. */
+		if (job->placement == PERF_PLACE_COPY)
+			job->heap = true;
 		bytes += (uint64_t)job->bs * job->depth * job->queues;
 		by_ops = by_ops && job->ops != 0;
 	}

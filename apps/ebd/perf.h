@@ -22,6 +22,19 @@
 #define PERF_QUEUES_MAX 64 /* of a job */
 #define PERF_JOBS_MAX 16
 
+/* How the data of reads is to get to its buffer. */
+#define PERF_PLACE_LIST(X) \
+	X(AUTO, "auto") \
+	X(COPY, "copy") \
+	X(LOAN, "loan") \
+	X(IN_PLACE, "in-place")
+
+enum perf_placement {
+#define X(id, name) PERF_PLACE_##id,
+	PERF_PLACE_LIST(X)
+#undef X
+};
+
 /* One load on one volume: an operand of the command line, or a section of a job file. */
 struct perf_job_conf {
 	char name[EBD_NAME_LEN];
@@ -38,6 +51,7 @@ struct perf_job_conf {
 	uint64_t seed;
 	double zipf; /* 0: all blocks alike */
 	bool verify;
+	enum perf_placement placement;
 	bool heap; /* buffers from the heap, not from an arena */
 };
 
@@ -165,6 +179,7 @@ int perf_ceiling_print(const struct perf_conf *conf, const struct perf_ceiling *
 /* ---- Reports ---- */
 
 extern const char *const perf_rw_names[];
+extern const char *const perf_placement_names[];
 
 /* One line on how it goes. @return buf */
 char *perf_format_live(const struct perf_tally *t, uint64_t errors, char *buf, size_t size);

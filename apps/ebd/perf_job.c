@@ -120,11 +120,34 @@ offset_of(const struct perf_slot *s)
 	return conf->off + s->op.block * conf->bs;
 }
 
+static bool
+is_loan(const struct perf_slot *s)
+{
+	return !s->op.write && s->lane->job->conf->placement == PERF_PLACE_LOAN;
+}
+
+/* The pieces of a loan in one, for the check. */
+static void
+gather(const struct perf_slot *s)
+{
+	struct iovec iov[EBD_LOAN_PIECES];
+	int i, n = ebd_loan_iov(&s->io, iov, EBD_LOAN_PIECES);
+	char *at = s->buf;
+
+	for (i = 0; i < n; i++) {
+		memcpy(at, iov[i].iov_base, iov[i].iov_len);
+		at += iov[i].iov_len;
+	}
+}
+
 static void
 check_content(struct perf_job *j, const struct perf_slot *s)
 {
 	struct perf_result *res = &j->result;
 	char why[sizeof(res->first_bad)];
+
+	if (is_loan(s))
+		gather(s);
 
 	switch (perf_pattern_check(
 		s->buf, j->conf->bs, offset_of(s), j->track.run, s->op.gen, why, sizeof(why))) {
@@ -167,6 +190,8 @@ on_done(struct ebd_io *io, int status, void *arg)
 	} else {
 		if (j->load.track != NULL && !s->op.write)
 			check_content(j, s);
+		if (is_loan(s))
+			ebd_loan_put(io);
 		if (s->counted && j->counting)
 			count(&j->result.tally, s, now_ns);
 		if (j->period != NULL)
@@ -182,7 +207,9 @@ prepare(struct perf_lane *lane, struct perf_slot *s)
 	struct perf_job *j = lane->job;
 	uint64_t off = offset_of(s);
 
-	if (!s->op.write) {
+	if (is_loan(s)) {
+		ebd_prep_read_loan(&s->io, j->conf->bs, off);
+	} else if (!s->op.write) {
 		ebd_prep_read(&s->io, s->buf, j->conf->bs, off);
 	} else {
 		if (j->load.track != NULL)
@@ -242,7 +269,8 @@ submit_lane(struct perf_lane *lane)
 	for (i = 0; i < lane->nb_ready; i++)
 		mpn_container_of(lane->ready[i], struct perf_slot, io)->start_ns = now_ns;
 	n = ebd_submit_burst(lane->q, lane->ready, lane->nb_ready);
-	refused = n < lane->nb_ready && errno != EAGAIN ? errno : 0;
+	/* ENOBUFS: others have what could be lent; it comes back. */
+	refused = n < lane->nb_ready && errno != EAGAIN && errno != ENOBUFS ? errno : 0;
 	lane->in_flight += n;
 	lane->nb_ready -= n;
 	if (n > 0 && lane->nb_ready > 0)
@@ -332,7 +360,6 @@ perf_job_begin(struct perf_job *j, uint64_t now_ns)
 	j->result.tally.end_ns = now_ns;
 }
 
-/* Sessions are of one queue; the payload is counted by the NIC, for all of them. */
 static void
 add_stats(struct ebd_stats *sum, const struct ebd_stats *from, const struct ebd_stats *to)
 {
@@ -342,10 +369,10 @@ add_stats(struct ebd_stats *sum, const struct ebd_stats *from, const struct ebd_
 	sum->retransmits += SINCE(retransmits);
 	sum->drops += SINCE(drops);
 	sum->reconnects += SINCE(reconnects);
-	sum->payload_bytes = MPN_MAX(sum->payload_bytes, SINCE(payload_bytes));
-	sum->copied_bytes = MPN_MAX(sum->copied_bytes, SINCE(copied_bytes));
-	sum->in_place_bytes = MPN_MAX(sum->in_place_bytes, SINCE(in_place_bytes));
-	sum->loaned_bytes = MPN_MAX(sum->loaned_bytes, SINCE(loaned_bytes));
+	sum->payload_bytes += SINCE(payload_bytes);
+	sum->copied_bytes += SINCE(copied_bytes);
+	sum->in_place_bytes += SINCE(in_place_bytes);
+	sum->loaned_bytes += SINCE(loaned_bytes);
 #undef SINCE
 	sum->srtt_ns = MPN_MAX(sum->srtt_ns, to->srtt_ns);
 }

@@ -32,6 +32,7 @@ print_job_conf(struct mpn_out *o, const struct perf_job_conf *job)
 	mpn_out_u64(o, "block_size", job->bs);
 	mpn_out_u64(o, "depth", job->depth);
 	mpn_out_u64(o, "queues", job->queues);
+	mpn_out_str(o, "placement", perf_placement_names[job->placement]);
 	mpn_out_str(o, "memory", job->heap ? "heap" : "arena");
 	mpn_out_u64(o, "seed", job->seed);
 	if (job->zipf > 0)

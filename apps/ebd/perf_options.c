@@ -149,6 +149,17 @@ set_memory(void *cfg, const char *arg)
 }
 
 static int
+set_placement(void *cfg, const char *arg)
+{
+	int i = mpn_parse_choice(arg, perf_placement_names);
+
+	if (i < 0)
+		return i;
+	job_of(cfg)->placement = (enum perf_placement)i;
+	return 0;
+}
+
+static int
 set_time(void *cfg, const char *arg)
 {
 	return mpn_parse_time_ns(
@@ -215,7 +226,10 @@ set_ceiling(void *cfg, const char *arg)
 			set_verify}, \
 		{"memory", 0, "arena|heap", "arena or heap", \
 			"where the buffers are; default: arena, memory that needs no copy", \
-			set_memory},
+			set_memory}, \
+		{"placement", 0, "HOW", "auto, copy, loan or in-place", \
+			"of what is read: auto is in-place where the link can, else copy", \
+			set_placement},
 
 #define RUN_OPTS \
 	{"time", 't', "TIME", "a time from 1ms to 24h, such as 5s", \

@@ -17,6 +17,12 @@ const char *const perf_rw_names[] = {
 #undef X
 		NULL};
 
+const char *const perf_placement_names[] = {
+#define X(id, name) name,
+	PERF_PLACE_LIST(X)
+#undef X
+		NULL};
+
 const char *const perf_dir_names[PERF_DIRS] = {"read", "write"};
 
 const struct perf_part perf_parts[PERF_NB_PARTS] = {
@@ -148,6 +154,17 @@ print_jobs(const struct perf_conf *conf, struct perf_run *r)
 	}
 }
 
+/* What became of the payload; what is in none of these was sent by reference. */
+static void
+print_payload(const struct ebd_stats *st)
+{
+	double all = st->payload_bytes > 0 ? (double)st->payload_bytes / 100 : 1;
+
+	printf("payload %.1f MB: in place %.1f%%, on loan %.1f%%, copied %.1f%%\n",
+		(double)st->payload_bytes / 1e6, (double)st->in_place_bytes / all,
+		(double)st->loaned_bytes / all, (double)st->copied_bytes / all);
+}
+
 static void
 print_noise(double others)
 {
@@ -174,6 +191,7 @@ print_text(const struct perf_conf *conf, struct perf_run *run)
 	       ", errors %" PRIu64 ", copies per byte %.2f\n",
 		all->stats.tx_frames + all->stats.rx_frames, all->stats.retransmits,
 		all->stats.reconnects, all->errors, perf_copies_per_byte(&all->stats));
+	print_payload(&all->stats);
 	printf("CPU: user %.2f s, system %.2f s, %.0f%% of a core, %.2f us per request\n",
 		(double)total->user_ns / 1e9, (double)total->system_ns / 1e9,
 		sec > 0 ? (double)cpu_ns / sec / 1e7 : 0.0,

@@ -162,11 +162,10 @@ add_result(struct perf_result *sum, const struct perf_result *res)
 	sum->stats.retransmits += res->stats.retransmits;
 	sum->stats.drops += res->stats.drops;
 	sum->stats.reconnects += res->stats.reconnects;
-	/* Of the NIC, whoever asks. */
-	sum->stats.payload_bytes = MPN_MAX(sum->stats.payload_bytes, res->stats.payload_bytes);
-	sum->stats.copied_bytes = MPN_MAX(sum->stats.copied_bytes, res->stats.copied_bytes);
-	sum->stats.in_place_bytes = MPN_MAX(sum->stats.in_place_bytes, res->stats.in_place_bytes);
-	sum->stats.loaned_bytes = MPN_MAX(sum->stats.loaned_bytes, res->stats.loaned_bytes);
+	sum->stats.payload_bytes += res->stats.payload_bytes;
+	sum->stats.copied_bytes += res->stats.copied_bytes;
+	sum->stats.in_place_bytes += res->stats.in_place_bytes;
+	sum->stats.loaned_bytes += res->stats.loaned_bytes;
 	sum->stats.srtt_ns = MPN_MAX(sum->stats.srtt_ns, res->stats.srtt_ns);
 	perf_tally_add(&sum->tally, &res->tally);
 }

@@ -16,6 +16,7 @@ enum fake_op { OP_READ, OP_WRITE, OP_ZERO, OP_FLUSH };
 struct fake_io {
 	enum fake_op op;
 	void *buf;
+	void *lent; /* freed when it is given back */
 	uint64_t len;
 	uint64_t off;
 	ebd_cb cb;
@@ -127,6 +128,31 @@ void
 ebd_prep_read(struct ebd_io *io, void *buf, size_t len, uint64_t off)
 {
 	prep(io, OP_READ, buf, len, off);
+}
+
+void
+ebd_prep_read_loan(struct ebd_io *io, size_t len, uint64_t off)
+{
+	prep(io, OP_READ, malloc(len), len, off);
+	((struct fake_io *)io)->lent = ((struct fake_io *)io)->buf;
+}
+
+int
+ebd_loan_iov(const struct ebd_io *io, struct iovec *iov, int max)
+{
+	const struct fake_io *f = (const struct fake_io *)io;
+
+	/* In two pieces. */
+	iov[0] = (struct iovec){f->lent, f->len / 2};
+	iov[1] = (struct iovec){(char *)f->lent + f->len / 2, f->len - f->len / 2};
+	return 2;
+}
+
+void
+ebd_loan_put(struct ebd_io *io)
+{
+	free(((struct fake_io *)io)->lent);
+	((struct fake_io *)io)->lent = NULL;
 }
 
 void

@@ -372,6 +372,22 @@ test_rate_is_kept(void **state)
 	bench_fini(&b);
 }
 
+/* Lent pieces are judged as one block, and all of them are given back (or the sanitizers say so). */
+static void
+test_loans_are_checked_and_given_back(void **state)
+{
+	struct bench b;
+
+	bench_init(&b, PERF_RW_WRITE, true);
+	b.job->ops = BLOCKS;
+	b.job->placement = PERF_PLACE_LOAN;
+	fake_faults(b.q)->misplace_read = 50;
+	assert_int_equal(measure(b.run), 0);
+	assert_int_equal(result(&b)->checked, BLOCKS - 1);
+	assert_int_equal(result(&b)->bad, 1);
+	bench_fini(&b);
+}
+
 static void
 test_mixed_sequential_load(void **state)
 {
@@ -481,6 +497,7 @@ main(void)
 		cmocka_unit_test(test_jobs_run_side_by_side),
 		cmocka_unit_test(test_read_back_through_other_queues),
 		cmocka_unit_test(test_rate_is_kept),
+		cmocka_unit_test(test_loans_are_checked_and_given_back),
 		cmocka_unit_test(test_mixed_sequential_load),
 		cmocka_unit_test(test_histogram_has_every_request),
 		cmocka_unit_test(test_spread),
