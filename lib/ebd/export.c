@@ -196,7 +196,7 @@ vol_flags(struct export_io *io)
 }
 
 static void
-begin(struct ebd_server *s, struct xfer_io *x, void *data, bool mapped)
+begin(struct ebd_server *s, struct xfer_io *x, const struct st_target_data *data)
 {
 	struct export_io *io = s->free_ios;
 
@@ -213,32 +213,36 @@ begin(struct ebd_server *s, struct xfer_io *x, void *data, bool mapped)
 	}
 	io->vol.op = ops[x->op].op;
 	io->vol.flags = vol_flags(io);
-	if (mapped) {
+	if (data->mapped) {
 		/* As above, but for the flush that may be asked for. */
 		step(io, 0);
 		return;
 	}
-	io->one = (struct iovec){data, x->len};
 	io->vol.off = x->addr;
 	io->vol.len = x->len;
-	io->vol.iov = ops[x->op].data ? &io->one : NULL;
-	io->vol.iovcnt = ops[x->op].data;
+	io->vol.iov = data->iov;
+	io->vol.iovcnt = data->iovcnt;
+	if (data->base != NULL) {
+		io->one = (struct iovec){data->base, x->len};
+		io->vol.iov = &io->one;
+		io->vol.iovcnt = 1;
+	}
 	start(io);
 }
 
 void
-export_io_start(void *user, struct xfer_io *x, void *data, bool mapped)
+export_io_start(void *user, struct xfer_io *x, const struct st_target_data *data)
 {
 	struct ebd_server *s = user;
 
 	/* The data is, or is to be, in the volume's own memory: nothing is left to do. */
-	if (mapped && !(x->flags & WIRE_F_FUA)) {
+	if (data->mapped && !(x->flags & WIRE_F_FUA)) {
 		count(s, s->exports[x->export_index], x, 0);
 		st_target_io_done(s->target, x, 0);
 		return;
 	}
 	if (mpn_likely(s->free_ios != NULL && s->wait_first == NULL)) {
-		begin(s, x, data, mapped);
+		begin(s, x, data);
 		return;
 	}
 	s->exports[x->export_index]->waits++;
@@ -256,13 +260,12 @@ export_run_waiting(struct ebd_server *s)
 {
 	unsigned n = 0;
 	struct xfer_io *x;
-	bool mapped;
-	void *data;
+	struct st_target_data data;
 
 	while ((x = s->wait_first) != NULL && s->free_ios != NULL) {
 		s->wait_first = x->priv;
-		data = st_target_data(x, &mapped);
-		begin(s, x, data, mapped);
+		st_target_get_data(x, &data);
+		begin(s, x, &data);
 		n++;
 	}
 	return n;

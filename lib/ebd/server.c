@@ -274,7 +274,7 @@ wants_eal_memory(const struct ebd_server *s)
 
 	for (i = 0; i < s->nb_nics; i++) {
 		n = st_nic_find(s->nics[i].nic);
-		if (n != NULL && !n->any_memory && n->multi_segs)
+		if (n != NULL && !n->info.tx_any_memory && n->multi_segs)
 			return true;
 	}
 	return false;

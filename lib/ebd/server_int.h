@@ -81,7 +81,7 @@ struct ebd_server {
 
 int export_ios_init(struct ebd_server *s, unsigned nb);
 /* Callbacks of the target. */
-void export_io_start(void *user, struct xfer_io *io, void *data, bool mapped);
+void export_io_start(void *user, struct xfer_io *io, const struct st_target_data *data);
 /* Start what waited for a descriptor. @return how many */
 unsigned export_run_waiting(struct ebd_server *s);
 void *export_map(void *user, const struct xfer_io *io);

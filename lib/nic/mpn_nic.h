@@ -129,6 +129,8 @@ struct mpn_nic_info {
 	int socket_id; /**< NUMA node of port and memory, never negative */
 	uint8_t mac[6];
 	bool multi_segs; /**< a frame may be sent in several segments */
+	bool tx_any_memory; /**< sends from any memory; else from the EAL's only */
+	bool own_frames; /**< received frames are in memory of this NIC; on a ring in their sender's */
 	bool link_up;
 	bool point_to_point;
 	bool may_corrupt; /**< frames leave memory: checksums pay */

@@ -25,6 +25,9 @@
 #define NIC_DEFAULT_TX_CAP 64
 #define NIC_DEFAULT_KEEP 512
 #define NIC_POOL_CACHE 256
+#define NIC_PAGE 4096
+#define NIC_SECTOR 512
+#define NIC_SECTOR_OFF 64
 #define NIC_ETHERTYPE_MIN 0x600
 #define NIC_FRAME_TYPES 65536
 #define NIC_CHECK_MS 100
@@ -121,6 +124,14 @@ bool nic_port_link_up(struct mpn_nic *nic);
 unsigned nic_receive(struct mpn_nic *nic);
 /* What nic_receive() does with the frames it finds. */
 void nic_take_burst(struct mpn_nic *nic, struct rte_mbuf **mbufs, unsigned n);
+
+/* nic_pool.c */
+/*
+ * A pool to receive into: nb frames of up to room bytes with their headroom. Where frames are larger
+ * than a page, what follows the first NIC_SECTOR_OFF bytes of a frame starts on a sector's boundary, so
+ * that a disk can be written from there.
+ */
+struct rte_mempool *nic_pool_create_rx(const char *name, uint32_t nb, uint16_t room, int socket_id);
 
 /* flow.c */
 int flow_init(struct mpn_flow *flow, uint32_t size, int socket_id) MPN_MUST_CHECK;

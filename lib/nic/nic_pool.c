@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include <rte_errno.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 
 #include "nic_internal.h"
@@ -19,6 +21,63 @@ struct rte_mempool *
 mpn_nic_rx_pool(const struct mpn_nic *nic)
 {
 	return nic->rx_pool;
+}
+
+/*
+ * An element, of which the first begins on a page:
+ *
+ *	mempool's header | mbuf | private | headroom | NIC_SECTOR_OFF | payload ...
+ *	sector ...                                                    | sector ...
+ */
+#define OBJ_HEADER RTE_ALIGN_CEIL(sizeof(struct rte_mempool_objhdr), RTE_MEMPOOL_ALIGN)
+#define BEFORE_PAYLOAD \
+	(OBJ_HEADER + sizeof(struct rte_mbuf) + RTE_PKTMBUF_HEADROOM + NIC_SECTOR_OFF)
+#define PRIVATE (RTE_ALIGN_CEIL(BEFORE_PAYLOAD, NIC_SECTOR) - BEFORE_PAYLOAD)
+#define BEFORE_ROOM (OBJ_HEADER + sizeof(struct rte_mbuf) + PRIVATE)
+
+/* Whole sectors for each element, an odd number so that they do not meet in few sets of the caches. */
+static uint32_t
+round_room(uint32_t room)
+{
+	uint32_t sectors = (uint32_t)(BEFORE_ROOM + room + NIC_SECTOR - 1) / NIC_SECTOR;
+
+	return (sectors | 1) * NIC_SECTOR - (uint32_t)BEFORE_ROOM;
+}
+
+static struct rte_mempool *
+create_aligned(const char *name, uint32_t nb, uint16_t room, int socket_id)
+{
+	struct rte_pktmbuf_pool_private priv = {
+		.mbuf_data_room_size = room, .mbuf_priv_size = PRIVATE};
+	struct rte_mempool *pool = rte_mempool_create_empty(name, nb,
+		(unsigned)(sizeof(struct rte_mbuf) + PRIVATE + room), NIC_POOL_CACHE, sizeof(priv),
+		socket_id, RTE_MEMPOOL_F_NO_SPREAD);
+	int rc;
+
+	if (pool == NULL)
+		return NULL;
+	rc = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	if (rc == 0) {
+		rte_pktmbuf_pool_init(pool, &priv);
+		rc = rte_mempool_populate_default(pool);
+	}
+	if (rc < 0) {
+		rte_mempool_free(pool);
+		rte_errno = -rc;
+		return NULL;
+	}
+	(void)rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
+struct rte_mempool *
+nic_pool_create_rx(const char *name, uint32_t nb, uint16_t room, int socket_id)
+{
+	uint32_t rounded = round_room(room);
+
+	if (room < NIC_PAGE || rounded > UINT16_MAX)
+		return rte_pktmbuf_pool_create(name, nb, NIC_POOL_CACHE, 0, room, socket_id);
+	return create_aligned(name, nb, (uint16_t)rounded, socket_id);
 }
 
 static bool

@@ -23,6 +23,8 @@ enum driver_quirk {
 		1 << 0, /* frees sent frames late unless its threshold is near the ring */
 	DRIVER_MTU_IS_WRONG = 1 << 1, /* says 1500 and moves what its buffers hold */
 	DRIVER_SETS_MTU = 1 << 2, /* the MTU of its interface is set by a call of its own */
+	DRIVER_READS_BY_CPU = 1 << 3, /* sends from where the frame's virtual address says */
+	DRIVER_PASSES_FRAMES = 1 << 4, /* what is received are the sender's own mbufs */
 };
 
 static unsigned
@@ -34,9 +36,11 @@ driver_quirks(const char *driver)
 	} rows[] = {
 		{"net_virtio", DRIVER_KEEPS_SENT},
 		{"net_virtio_user", DRIVER_KEEPS_SENT},
-		{"net_memif", DRIVER_MTU_IS_WRONG},
+		{"net_vhost", DRIVER_READS_BY_CPU},
+		{"net_ring", DRIVER_READS_BY_CPU | DRIVER_PASSES_FRAMES},
+		{"net_memif", DRIVER_MTU_IS_WRONG | DRIVER_READS_BY_CPU},
 		{"net_af_packet", DRIVER_MTU_IS_WRONG},
-		{"net_tap", DRIVER_SETS_MTU},
+		{"net_tap", DRIVER_SETS_MTU | DRIVER_READS_BY_CPU},
 	};
 
 	for (unsigned i = 0; i < MPN_ARRAY_SIZE(rows); i++) {
@@ -93,8 +97,7 @@ make_rx_pool(struct mpn_nic *nic)
 		     2 * NIC_POOL_CACHE + 4 * MPN_BURST + nic->conf.nb_keep;
 
 	(void)snprintf(name, sizeof(name), "mpn_rx%u", nic->port_id);
-	nic->rx_pool = rte_pktmbuf_pool_create(
-		name, n, NIC_POOL_CACHE, 0, (uint16_t)room, nic->info.socket_id);
+	nic->rx_pool = nic_pool_create_rx(name, n, (uint16_t)room, nic->info.socket_id);
 	if (nic->rx_pool == NULL)
 		return mpn_log_err(ENOMEM, "nic",
 			"link '%s': no memory for %u frames of %u bytes: %s; more memory or a "
@@ -180,6 +183,8 @@ fill_info(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	nic->info.socket_id = socket < 0 || socket >= RTE_MAX_NUMA_NODES ? 0 : socket;
 	nic->info.port_id = nic->port_id;
 	nic->info.nb_keep = nic->conf.nb_keep;
+	nic->info.tx_any_memory = (driver_quirks(dev->driver_name) & DRIVER_READS_BY_CPU) != 0;
+	nic->info.own_frames = (driver_quirks(dev->driver_name) & DRIVER_PASSES_FRAMES) == 0;
 	nic->info.point_to_point = kind->pub.point_to_point;
 	nic->info.may_corrupt = !kind->pub.point_to_point;
 	(void)snprintf(nic->info.driver, sizeof(nic->info.driver), "%s", dev->driver_name);

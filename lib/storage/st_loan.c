@@ -21,8 +21,17 @@ st_budget_create(uint32_t max)
 	return b;
 }
 
-static void
-give_back(struct st_budget *b, uint32_t nb)
+bool
+st_budget_take(struct st_budget *b, uint32_t nb)
+{
+	if (nb > b->max || b->out > b->max - nb)
+		return false;
+	b->out += nb;
+	return true;
+}
+
+void
+st_budget_give(struct st_budget *b, uint32_t nb)
 {
 	b->out -= nb;
 	if (b->orphan && b->out == 0)
@@ -35,7 +44,7 @@ st_budget_leave(struct st_budget *b)
 	if (b == NULL)
 		return;
 	b->orphan = true;
-	give_back(b, 0);
+	st_budget_give(b, 0);
 }
 
 /* ---- Keeping frames ---- */
@@ -85,11 +94,10 @@ st_loan_reserve(struct net_st_device *dev, struct st_request *req)
 	struct st_budget *b = dev->nic->budget;
 	uint32_t nb = wire_nb_frags((uint32_t)req->len, xfer_ini_p(dev->ini));
 
-	if (nb > b->max || b->out > b->max - nb) {
+	if (!st_budget_take(b, nb)) {
 		dev->nic->counters.loan_refused++;
 		return -ENOBUFS;
 	}
-	b->out += nb;
 	req->lent = NULL;
 	req->lent_from = b;
 	req->nb_lent = nb;
@@ -102,7 +110,7 @@ dev_st_loan_put(struct st_request *req)
 	if (req->lent_from == NULL)
 		return;
 	rte_pktmbuf_free(req->lent);
-	give_back(req->lent_from, req->nb_lent);
+	st_budget_give(req->lent_from, req->nb_lent);
 	req->lent = NULL;
 	req->lent_from = NULL;
 }

@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /*
- * Received frames that are kept instead of copied: loans to the caller. How many frames of a NIC may
+ * Received frames that are kept instead of copied: loans to the caller, writes of a target. How many frames of a NIC may
  * be kept is bounded, because its receive ring lives on the same pool.
  */
 
@@ -24,6 +24,9 @@ struct st_budget {
 };
 
 struct st_budget *st_budget_create(uint32_t max);
+/* Take nb frames, give them back. False: too many are out. */
+bool st_budget_take(struct st_budget *b, uint32_t nb);
+void st_budget_give(struct st_budget *b, uint32_t nb);
 /* The NIC goes. NULL is allowed. */
 void st_budget_leave(struct st_budget *b);
 

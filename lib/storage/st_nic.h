@@ -71,7 +71,6 @@ struct st_nic {
 	uint16_t nb_devices; /* devices[] is used up to here */
 	uint16_t next_device; /* whose turn it is to send first */
 	bool multi_segs;
-	bool any_memory; /* the driver reads payload by CPU: it need not be EAL memory */
 	bool iova_is_va;
 	bool stopping;
 	uint64_t stop_ns; /* when what is still under way is given up */

@@ -24,9 +24,6 @@
 
 static const uint16_t default_ethertypes[] = {WIRE_EBD_TO_TARGET, WIRE_EBD_TO_INITIATOR};
 
-/* Drivers that read payload by CPU at its virtual address. Others want EAL memory. */
-static const char *const cpu_drivers[] = {"net_vhost", "net_ring", "net_memif", "net_tap"};
-
 /* ---- Finding it ---- */
 
 static struct st_nic *
@@ -83,18 +80,6 @@ dev_st_nic_copy_stats(struct mpn_nic *nic, struct st_copy_stats *stats)
 
 /* ---- Life cycle ---- */
 
-static bool
-reads_any_memory(const char *driver)
-{
-	unsigned i;
-
-	for (i = 0; i < MPN_ARRAY_SIZE(cpu_drivers); i++) {
-		if (strcmp(driver, cpu_drivers[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int
 set_ethertypes(struct mpn_personality *p, const struct st_personality_conf *conf)
 {
@@ -129,7 +114,6 @@ load(struct mpn_personality *p, const void *args)
 	n->nic = mpn_personality_nic(p);
 	mpn_nic_get_info(n->nic, &n->info);
 	n->multi_segs = n->info.multi_segs;
-	n->any_memory = reads_any_memory(n->info.driver);
 	n->iova_is_va = rte_eal_iova_mode() == RTE_IOVA_VA;
 	n->p_max = wire_p_of_mtu(n->info.mtu);
 	if (n->p_max == 0)

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
-/*
- * The target engine between mbufs and a back end. The data of a command is either the volume's own
- * memory, or a staging buffer that the back end reads into and writes from.
- */
+/* The target engine between mbufs and a back end. */
 
 #include <string.h>
 
@@ -12,18 +9,13 @@
 #include <sodium.h>
 
 #include "st_nic.h"
-#include "st_stage.h"
+#include "st_span.h"
 
 #define DEFAULT_SMALL 256
 #define DEFAULT_LARGE 32
+/* Writes whose frames may be kept at a time; more are staged. */
+#define NB_KEPT 128
 #define SEND_BUDGET 128
-
-/* Where the data of a command is. */
-struct st_span {
-	uint8_t *base;
-	struct st_stage *stage; /* NULL: the volume's own memory */
-	struct st_span *next; /* of the free ones */
-};
 
 struct st_target {
 	struct xfer_tgt *xfer;
@@ -32,107 +24,60 @@ struct st_target {
 	uint8_t macs[XFER_MAX_PORTS][6];
 	uint32_t p_max[XFER_MAX_PORTS];
 	struct st_nic *rx_nic; /* whose frame the engine is looking at */
-	struct st_stage_pool *small;
-	struct st_stage_pool *large;
-	struct st_span *spans;
-	struct st_span *free_spans;
-	uint64_t staging_max;
-	uint64_t memory;
+	struct st_spans spans;
+	uint64_t engine_bytes;
 	uint64_t copied_before; /* on NICs that are gone */
 	uint64_t now_ns; /* of the round: exact enough for what the engine does at an io's end */
 	uint8_t secret[crypto_generichash_KEYBYTES];
 };
 
-/*
- * For a volume's own memory on links whose driver reads it by CPU: any memory will do, and it stays
- * until after the last NIC has gone, so nobody needs to know how many frames refer to it.
- */
-static void
-ignore_last_frame(MPN_UNUSED void *addr, MPN_UNUSED void *opaque)
-{
-}
-static struct rte_mbuf_ext_shared_info uncounted = {.free_cb = ignore_last_frame, .refcnt = 1};
-
 /* ---- Callbacks of the engine ---- */
-
-static struct st_stage *
-get_stage(struct st_target *t, uint32_t len)
-{
-	struct st_stage *s = st_stage_get(len <= ST_STAGE_SMALL ? t->small : t->large);
-	uint64_t used;
-
-	if (s == NULL)
-		return NULL;
-	used = (uint64_t)st_stage_used(t->small) * ST_STAGE_SMALL +
-	       (uint64_t)st_stage_used(t->large) * ST_STAGE_LARGE;
-	if (used > t->staging_max)
-		t->staging_max = used;
-	return s;
-}
 
 static int
 get_buf(void *ctx, struct xfer_io *io)
 {
 	struct st_target *t = ctx;
-	struct st_span *span = t->free_spans;
-	void *mem;
+	void *mapped = t->conf.map != NULL ? t->conf.map(t->conf.user, io) : NULL;
 
-	if (span == NULL)
-		return -ENOBUFS;
-	mem = t->conf.map != NULL ? t->conf.map(t->conf.user, io) : NULL;
-	if (mem != NULL) {
-		span->base = mem;
-		span->stage = NULL;
-	} else {
-		span->stage = get_stage(t, io->len);
-		if (span->stage == NULL)
-			return -ENOBUFS;
-		span->base = span->stage->data;
-	}
-	t->free_spans = span->next;
-	io->buf = span;
-	return 0;
+	io->buf = st_span_get(&t->spans, t->nics[xfer_io_port(io)], io, mapped);
+	return io->buf != NULL ? 0 : -ENOBUFS;
 }
 
 static void
 put_buf(void *ctx, struct xfer_io *io)
 {
 	struct st_target *t = ctx;
-	struct st_span *span = io->buf;
 
-	if (span->stage != NULL)
-		st_stage_put(span->stage);
-	span->next = t->free_spans;
-	t->free_spans = span;
+	st_span_put(&t->spans, io->buf);
 }
 
 static void
 place(void *ctx, struct xfer_io *io, uint32_t off, const void *payload, uint32_t len)
 {
 	struct st_target *t = ctx;
-	struct st_span *span = io->buf;
 
-	t->rx_nic->copy.wire += len;
-	st_copy(&t->rx_nic->copy, ST_COPY_rx_store, span->base + off, payload, len);
+	st_span_place(io->buf, t->rx_nic, off, payload, len);
 }
 
 static void
 start_io(void *ctx, struct xfer_io *io)
 {
 	struct st_target *t = ctx;
-	bool mapped;
-	void *data = st_target_data(io, &mapped);
+	struct st_target_data data;
+	int rc = io->buf != NULL ? st_span_status(io->buf) : 0;
 
-	t->conf.io_start(t->conf.user, io, data, mapped);
+	if (mpn_unlikely(rc != 0)) {
+		st_target_io_done(t, io, rc);
+		return;
+	}
+	st_span_data(io->buf, &data);
+	t->conf.io_start(t->conf.user, io, &data);
 }
 
-void *
-st_target_data(const struct xfer_io *io, bool *mapped)
+void
+st_target_get_data(const struct xfer_io *io, struct st_target_data *data)
 {
-	const struct st_span *span = io->buf;
-
-	*mapped = span != NULL && span->stage == NULL;
-	return span != NULL ? span->base : NULL;
+	st_span_data(io->buf, data);
 }
 
 void
@@ -162,22 +107,6 @@ make_mac(void *ctx, const void *msg, size_t len, uint8_t out[16])
 /* ---- Life ---- */
 
 static int
-make_spans(struct st_target *t, int socket_id)
-{
-	uint32_t nb = (uint32_t)t->conf.xfer.max_sessions * t->conf.xfer.max_depth, i;
-
-	t->spans = rte_zmalloc_socket(NULL, nb * sizeof(*t->spans), RTE_CACHE_LINE_SIZE, socket_id);
-	if (t->spans == NULL)
-		return -ENOMEM;
-	for (i = 0; i < nb; i++) {
-		t->spans[i].next = t->free_spans;
-		t->free_spans = &t->spans[i];
-	}
-	t->memory += nb * sizeof(*t->spans);
-	return 0;
-}
-
-static int
 make_engine(struct st_target *t, int socket_id)
 {
 	struct xfer_tgt_conf *x = &t->conf.xfer;
@@ -199,7 +128,7 @@ make_engine(struct st_target *t, int socket_id)
 		rte_free(mem);
 		return -EINVAL;
 	}
-	t->memory += xfer_tgt_size(x);
+	t->engine_bytes = xfer_tgt_size(x);
 	return 0;
 }
 
@@ -222,19 +151,13 @@ st_target_create(const struct st_target_conf *conf, int socket_id)
 		t->conf.nb_large = DEFAULT_LARGE;
 	rc = make_engine(t, socket_id);
 	if (rc == 0)
-		rc = make_spans(t, socket_id);
-	if (rc == 0) {
-		t->small = st_stage_pool_create(t->conf.nb_small, ST_STAGE_SMALL, socket_id);
-		t->large = st_stage_pool_create(t->conf.nb_large, ST_STAGE_LARGE, socket_id);
-		if (t->small == NULL || t->large == NULL)
-			rc = -ENOMEM;
-	}
+		rc = st_spans_init(&t->spans,
+			(uint32_t)t->conf.xfer.max_sessions * t->conf.xfer.max_depth,
+			t->conf.nb_small, t->conf.nb_large, NB_KEPT, socket_id);
 	if (rc < 0) {
 		st_target_destroy(t);
 		return mpn_err_null(-rc);
 	}
-	t->memory += (uint64_t)t->conf.nb_small * ST_STAGE_SMALL +
-		     (uint64_t)t->conf.nb_large * ST_STAGE_LARGE;
 	return t;
 }
 
@@ -249,9 +172,7 @@ st_target_destroy(struct st_target *t)
 		if (t->nics[i] != NULL)
 			st_target_detach(t->nics[i]);
 	}
-	st_stage_pool_retire(t->small);
-	st_stage_pool_retire(t->large);
-	rte_free(t->spans);
+	st_spans_fini(&t->spans);
 	rte_free(t->xfer);
 	rte_free(t);
 }
@@ -313,33 +234,12 @@ st_target_rx(struct st_nic *n, const struct xfer_rx *rx, uint64_t now_ns)
 	xfer_tgt_rx(t->xfer, n->target_port, rx, now_ns);
 }
 
-struct rte_mbuf_ext_shared_info *
-st_memory_ref(struct st_nic *n, const void *mem, size_t len)
-{
-	struct st_arena *arena;
-
-	if (n->any_memory)
-		return &uncounted;
-	arena = st_arena_find(&n->arenas, mem, len);
-	return arena != NULL ? &arena->shinfo : NULL;
-}
-
-/* What counts the frames that refer to the data; NULL: none may. */
-static inline struct rte_mbuf_ext_shared_info *
-find_ref(struct st_nic *n, const struct st_span *span, const struct xfer_tx *tx)
-{
-	if (tx->retx)
-		return NULL;
-	if (span->stage != NULL)
-		return st_stage_lend(span->stage);
-	return st_memory_ref(n, span->base + tx->data_off, tx->data_len);
-}
-
 static inline void
 send_data(struct st_nic *n, struct xfer_tx *tx)
 {
 	struct st_span *span = tx->io->buf;
-	struct st_piece piece = {span->base + tx->data_off, tx->data_len, find_ref(n, span, tx)};
+	struct st_piece piece = {span->base + tx->data_off, tx->data_len,
+		tx->retx ? NULL : st_span_ref(span, n, tx->data_off, tx->data_len)};
 
 	st_frame_payload(n, tx, &piece);
 }
@@ -383,15 +283,14 @@ st_target_xfer(struct st_target *t)
 void
 st_target_staging(const struct st_target *t, uint64_t *now, uint64_t *max)
 {
-	*now = (uint64_t)st_stage_used(t->small) * ST_STAGE_SMALL +
-	       (uint64_t)st_stage_used(t->large) * ST_STAGE_LARGE;
-	*max = t->staging_max;
+	*now = st_spans_staging(&t->spans);
+	*max = t->spans.staging_max;
 }
 
 uint64_t
 st_target_memory(const struct st_target *t)
 {
-	return t->memory;
+	return t->engine_bytes + t->spans.memory;
 }
 
 uint64_t

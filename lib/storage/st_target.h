@@ -15,6 +15,15 @@
 
 struct st_target;
 
+/** Where the data of a command is. */
+struct st_target_data {
+	void *base; /**< in one piece; NULL: in those of iov, or there is none */
+	const struct iovec
+		*iov; /**< of a WRITE: the frames it came in, at multiples of 512 bytes */
+	int iovcnt;
+	bool mapped; /**< base is the volume's own memory: a WRITE has been executed by placing it */
+};
+
 struct st_target_conf {
 	struct xfer_tgt_conf xfer; /**< callbacks are filled in by st_target_create() */
 	uint32_t nb_small; /**< staging buffers of 8 KiB, 0: 256 */
@@ -25,15 +34,15 @@ struct st_target_conf {
 	 * io_start reads into it or writes from it.
 	 */
 	void *(*map)(void *user, const struct xfer_io *io);
-	/** Execute io on its export. data: staging buffer or mapped memory (then the data of a WRITE is
-	 *  in place already). Ends with xfer_tgt_io_done() through st_target_io_done(). */
-	void (*io_start)(void *user, struct xfer_io *io, void *data, bool mapped);
+	/** Execute io on its export. Ends with st_target_io_done(), at once or later; the data stays
+	 *  where it is until then. */
+	void (*io_start)(void *user, struct xfer_io *io, const struct st_target_data *data);
 };
 
 /**
  * All memory is taken here: the engine's (xfer_tgt_size()), nb_small * 8 KiB + nb_large * 128 KiB of
- * staging buffers, and one descriptor of 32 bytes per command that may hold data at a time
- * (max_sessions * max_depth).
+ * staging buffers, 32 bytes per command that may hold data at a time (max_sessions * max_depth), and
+ * 100 KiB for writes that stay in the frames they came in.
  * @return NULL with errno EINVAL (conf), ENOMEM
  */
 struct st_target *st_target_create(const struct st_target_conf *conf, int socket_id);
@@ -48,7 +57,7 @@ struct xfer_tgt *st_target_xfer(struct st_target *t);
 /** io, handed out by io_start, is done: status is 0 or -errno. From inside io_start, too. */
 void st_target_io_done(struct st_target *t, struct xfer_io *io, int status);
 /** Where the data of a command that was handed out is, as io_start was told. */
-void *st_target_data(const struct xfer_io *io, bool *mapped);
+void st_target_get_data(const struct xfer_io *io, struct st_target_data *data);
 /** Bytes of staging buffers in use now, and at most so far. */
 void st_target_staging(const struct st_target *t, uint64_t *now, uint64_t *max);
 /** Bytes this target took at create, all it will ever use. */

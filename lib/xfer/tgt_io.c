@@ -172,3 +172,15 @@ tgt_end_sent(struct xfer_tgt *t)
 	t->sent = NULL;
 	tgt_io_put_buf(t, io);
 }
+
+uint32_t
+xfer_io_p(const struct xfer_io *io)
+{
+	return io->session->p;
+}
+
+unsigned
+xfer_io_port(const struct xfer_io *io)
+{
+	return io->session->port;
+}

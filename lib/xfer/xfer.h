@@ -297,6 +297,10 @@ struct xfer_io {
 		wnode; /**< of the target's list of those waiting for memory or for grants */
 };
 
+/** Payload unit of the session a command belongs to, and the port its frames come in by. */
+uint32_t xfer_io_p(const struct xfer_io *io);
+unsigned xfer_io_port(const struct xfer_io *io);
+
 /** How to make a target; xfer_tgt_conf_default() first. */
 struct xfer_tgt_conf {
 	uint8_t uuid[WIRE_EBD_UUID_LEN];

@@ -365,7 +365,7 @@ test_volumes_in_memory_that_the_link_can_send_from(void **state)
 	unsigned i;
 
 	/* As if it were a device: frames must be in memory of the EAL. */
-	n->any_memory = false;
+	n->info.tx_any_memory = false;
 	assert_int_equal(ebd_export_add(b->server, "after", "mem:1M"), 0);
 	for (i = 0; i < 2; i++) {
 		q = bench_open(b, names[i]);

@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 #include <sched.h>
+#include <unistd.h>
 
 #include "bed.h"
 #include "ini.h"
@@ -14,7 +15,7 @@ int
 bed_start_eal(void **state)
 {
 	struct mpn_eal_conf conf = {
-		.prog = "test", .link = "ring:x", .lcore = -1, .no_huge = true, .mem_mib = 512};
+		.prog = "test", .link = "vhost:x", .lcore = -1, .no_huge = true, .mem_mib = 512};
 
 	return mpn_eal_start(&conf);
 }
@@ -29,9 +30,10 @@ bed_stop_eal(void **state)
 /* ---- The back end ---- */
 
 static void
-execute(struct bed *b, struct xfer_io *io, void *data, bool mapped)
+execute(struct bed *b, struct xfer_io *io, const struct st_target_data *data)
 {
 	uint8_t *at = b->disk + io->addr;
+	int i;
 
 	if (b->status != 0) {
 		st_target_io_done(b->target, io, b->status);
@@ -39,12 +41,14 @@ execute(struct bed *b, struct xfer_io *io, void *data, bool mapped)
 	}
 	switch (io->op) {
 	case WIRE_READ:
-		if (!mapped)
-			memcpy(data, at, io->len);
+		if (!data->mapped)
+			memcpy(data->base, at, io->len);
 		break;
 	case WIRE_WRITE:
-		if (!mapped)
-			memcpy(at, data, io->len);
+		for (i = 0; i < data->iovcnt; at += data->iov[i++].iov_len)
+			memcpy(at, data->iov[i].iov_base, data->iov[i].iov_len);
+		if (data->base != NULL && !data->mapped)
+			memcpy(at, data->base, io->len);
 		break;
 	case WIRE_WRITE_ZEROES:
 		memset(at, 0, io->len);
@@ -59,22 +63,20 @@ execute(struct bed *b, struct xfer_io *io, void *data, bool mapped)
 }
 
 static void
-io_start(void *user, struct xfer_io *io, void *data, bool mapped)
+io_start(void *user, struct xfer_io *io, const struct st_target_data *data)
 {
 	struct bed *b = user;
 
 	assert_true(io->addr + io->len <= b->size);
-	assert_int_equal(mapped, b->conf.mapped && data != NULL);
+	assert_int_equal(data->mapped, b->conf.mapped && data->base != NULL);
 	b->started[io->op]++;
 	b->last_flags = io->flags;
 	if (!b->hold) {
-		execute(b, io, data, mapped);
+		execute(b, io, data);
 		return;
 	}
 	assert_true(b->nb_held < BED_MAX_HELD);
-	b->held[b->nb_held] = io;
-	b->held_data[b->nb_held] = data;
-	b->held_mapped[b->nb_held++] = mapped;
+	b->held[b->nb_held++] = io;
 }
 
 static void *
@@ -88,12 +90,15 @@ map(void *user, const struct xfer_io *io)
 void
 bed_release(struct bed *b)
 {
+	struct st_target_data data;
 	unsigned i, n = b->nb_held;
 
 	b->hold = false;
 	b->nb_held = 0;
-	for (i = 0; i < n; i++)
-		execute(b, b->held[i], b->held_data[i], b->held_mapped[i]);
+	for (i = 0; i < n; i++) {
+		st_target_get_data(b->held[i], &data);
+		execute(b, b->held[i], &data);
+	}
 }
 
 /* ---- Callbacks of the device ---- */
@@ -164,24 +169,38 @@ bed_open(struct bed *b, const char *volume, const uint8_t uuid[16])
 /* ---- Life ---- */
 
 static void
+make_nic(struct bed *b, unsigned side, const char *link)
+{
+	struct mpn_nic_conf conf = {
+		.link = link, .mtu = b->conf.mtu, .nb_keep = b->conf.nb_keep, .server = side == 1};
+
+	b->nics[side] = mpn_nic_create(&conf);
+	assert_non_null(b->nics[side]);
+	assert_int_equal(mpn_personality_define(b->nics[side], "storage", NULL, &b->pers[side]), 0);
+	assert_int_equal(mpn_personality_load(b->pers[side], NULL), 0);
+	assert_int_equal(mpn_personality_start(b->pers[side]), 0);
+	b->st[side] = st_nic_find(b->nics[side]);
+	assert_non_null(b->st[side]);
+}
+
+/* Links of their own, so that a test that fails leaves them to nobody. */
+static void
 make_nics(struct bed *b)
 {
 	static unsigned serial;
-	char link[32]; /* a ring of its own, so that a test that fails leaves it to nobody */
-	struct mpn_nic_conf conf = {.link = link, .mtu = b->conf.mtu, .nb_keep = b->conf.nb_keep};
-	unsigned i;
+	char link[64];
 
-	snprintf(link, sizeof(link), "ring:bed%u", serial++);
-	for (i = 0; i < 2; i++) {
-		conf.server = i == 1;
-		b->nics[i] = mpn_nic_create(&conf);
-		assert_non_null(b->nics[i]);
-		assert_int_equal(
-			mpn_personality_define(b->nics[i], "storage", NULL, &b->pers[i]), 0);
-		assert_int_equal(mpn_personality_load(b->pers[i], NULL), 0);
-		assert_int_equal(mpn_personality_start(b->pers[i]), 0);
-		b->st[i] = st_nic_find(b->nics[i]);
-		assert_non_null(b->st[i]);
+	if (b->conf.virtio) {
+		(void)snprintf(link, sizeof(link), "vhost:/tmp/mpnic-bed-%d-%u.sock", (int)getpid(),
+			serial);
+		make_nic(b, 1, link);
+		(void)snprintf(link, sizeof(link), "virtio:/tmp/mpnic-bed-%d-%u.sock",
+			(int)getpid(), serial++);
+		make_nic(b, 0, link);
+	} else {
+		(void)snprintf(link, sizeof(link), "ring:bed%u", serial++);
+		make_nic(b, 0, link);
+		make_nic(b, 1, link);
 	}
 }
 

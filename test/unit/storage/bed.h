@@ -33,6 +33,7 @@ struct bed_conf {
 	uint32_t nb_keep; /* frames that may be lent */
 	uint64_t fail_after_ns;
 	bool no_target; /* nobody serves */
+	bool virtio; /* over vhost and virtio rather than a ring */
 	bool impatient; /* timers as they are: else nothing is sent again because a core was busy */
 	uint64_t nonce; /* of the next devices */
 	uint16_t queue;
@@ -53,8 +54,6 @@ struct bed {
 	bool hold; /* leave them open until bed_release() */
 	unsigned nb_held;
 	struct xfer_io *held[BED_MAX_HELD];
-	void *held_data[BED_MAX_HELD];
-	bool held_mapped[BED_MAX_HELD];
 	unsigned started[16]; /* by operation */
 	uint16_t last_flags;
 	struct st_copy_stats copies[2]; /* as last asked for, by side */

@@ -135,7 +135,7 @@ test_links_that_can_do_less(void **state)
 
 		for (side = 0; side < 2; side++) {
 			b->st[side]->multi_segs = links[i].multi_segs;
-			b->st[side]->any_memory = links[i].any_memory;
+			b->st[side]->info.tx_any_memory = links[i].any_memory;
 			b->st[side]->iova_is_va = links[i].iova_is_va;
 		}
 		before = count(b);
@@ -453,6 +453,104 @@ test_frames_nobody_can_use_are_counted(void **state)
 	bed_destroy(b);
 }
 
+/*
+ * Writes on a volume that is not memory stay in the frames they came in, at addresses a disk can be
+ * written from, when the link brings them in memory of the server's own.
+ */
+static void
+test_writes_reach_the_back_end_in_their_frames(void **state)
+{
+	static const uint32_t lens[] = {512, 4 * KIB, 8 * KIB, 20 * KIB, 128 * KIB};
+	static const uint16_t mtus[] = {9000, 4200, 1500};
+	struct counts before, after;
+	struct st_target_data data;
+	struct bed *b;
+	unsigned i, m;
+	uint8_t *mem;
+	int k;
+
+	for (m = 0; m < MPN_ARRAY_SIZE(mtus); m++) {
+		b = bed_create(&(struct bed_conf){.virtio = true, .mtu = mtus[m]});
+		mem = st_arena_alloc(b->nics[0], 128 * KIB, 0);
+		for (i = 0; i < MPN_ARRAY_SIZE(lens); i++) {
+			struct st_buffer buf = {.data = mem, .len = lens[i]};
+			struct st_request req = {.bufs = &buf,
+				.nb_bufs = 1,
+				.op = WIRE_WRITE,
+				.addr = 64 * KIB,
+				.len = lens[i]};
+
+			if (lens[i] > dev_st_max_transfer(b->dev))
+				continue;
+			bed_fill(mem, lens[i], i + 7);
+			before = count(b);
+			b->hold = true;
+			bed_xmit(b, &req);
+			bed_poll_until(b, b->nb_held == 1);
+			st_target_get_data(b->held[0], &data);
+			after = count(b);
+			if (mtus[m] == 1500) {
+				assert_non_null(data.base);
+			} else {
+				assert_null(data.base);
+				for (k = 0; k < data.iovcnt; k++)
+					assert_int_equal((uintptr_t)data.iov[k].iov_base % 512, 0);
+				assert_int_equal(b->st[1]->budget->out, data.iovcnt);
+			}
+			/* By reference from the client's arena, and not moved at the server. */
+			assert_moved(before.client, after.client,
+				lens[i] % dev_st_payload_unit(b->dev) < 512 &&
+						lens[i] % dev_st_payload_unit(b->dev) > 0
+					? ST_COPY_tx_small
+					: -1,
+				lens[i] % dev_st_payload_unit(b->dev) % 512);
+			assert_moved(before.server, after.server, ST_COPY_rx_store,
+				mtus[m] == 1500 ? lens[i] : 0);
+			bed_release(b);
+			bed_poll_until(
+				b, buf.pending == 0 && dev_st_get_current_queue_len(b->dev) == 0);
+			assert_int_equal(req.status, 0);
+			bed_assert_filled(b->disk + 64 * KIB, lens[i], i + 7);
+			assert_int_equal(b->st[1]->budget->out, 0);
+		}
+		st_arena_free(mem);
+		bed_destroy(b);
+	}
+}
+
+/* When no more frames can be spared, writes are staged, and go on. */
+static void
+test_writes_are_staged_when_frames_are_short(void **state)
+{
+	struct bed *b = bed_create(&(struct bed_conf){.virtio = true, .mtu = 9000, .nb_keep = 6});
+	struct st_buffer bufs[4];
+	struct st_request reqs[4];
+	uint8_t *mem = malloc(128 * KIB);
+	uint64_t used, max;
+	unsigned i;
+
+	b->hold = true;
+	bed_fill(mem, 128 * KIB, 9);
+	for (i = 0; i < 4; i++) {
+		bufs[i] = (struct st_buffer){.data = mem + i * 32 * KIB, .len = 32 * KIB};
+		reqs[i] = (struct st_request){.bufs = &bufs[i],
+			.nb_bufs = 1,
+			.op = WIRE_WRITE,
+			.addr = i * 32 * KIB,
+			.len = 32 * KIB};
+		bed_xmit(b, &reqs[i]);
+	}
+	bed_poll_until(b, b->nb_held == 4);
+	assert_int_equal(b->st[1]->budget->out, 4);
+	st_target_staging(b->target, &used, &max);
+	assert_int_equal(used, 3 * 128 * KIB);
+	bed_release(b);
+	bed_poll_until(b, dev_st_get_current_queue_len(b->dev) == 0);
+	bed_assert_filled(b->disk, 128 * KIB, 9);
+	free(mem);
+	bed_destroy(b);
+}
+
 int
 main(void)
 {
@@ -461,6 +559,8 @@ main(void)
 		cmocka_unit_test(test_links_that_can_do_less),
 		cmocka_unit_test(test_received_bytes_add_up),
 		cmocka_unit_test(test_small_tails_are_copied),
+		cmocka_unit_test(test_writes_reach_the_back_end_in_their_frames),
+		cmocka_unit_test(test_writes_are_staged_when_frames_are_short),
 		cmocka_unit_test(test_scattered_payload_is_copied),
 		cmocka_unit_test(test_repeated_frames_are_copies),
 		cmocka_unit_test(test_frames_of_a_failed_write_never_carry_what_came_after),
