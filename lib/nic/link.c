@@ -66,7 +66,7 @@ static const struct link_kind link_kinds[] = {
 		.keys = memif_keys,
 		.open = memif_open,
 		.close = side_close,
-		.unplug = side_unplug,
+		.unplug = memif_unplug,
 		.replug = side_replug,
 	},
 	{

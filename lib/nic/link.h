@@ -128,6 +128,7 @@ int virtio_open(struct link *l);
 
 /* link_memif.c */
 int memif_open(struct link *l);
+void memif_unplug(struct link *l);
 
 /* link_kernel.c */
 int tap_open(struct link *l);

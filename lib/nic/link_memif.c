@@ -4,6 +4,13 @@
 /*
  * memif:PATH. The client connects when its port starts and never again: the NIC plugs a new one in when
  * the server is back. The buffers hold a whole frame, whatever MTU the driver admits.
+ *
+ * A server's device is never closed. With the last device of a listening socket the driver frees what it
+ * knows of the socket, but neither closes it nor takes its handler from the EAL's interrupt thread: a
+ * client that is on its way in then is met out of freed memory, for as long as the process lives. So a
+ * server that ends leaves its device stopped, its socket without a name, until the end of the process;
+ * the next one on the same path gets a device and a socket of its own. That costs one port (of
+ * RTE_MAX_ETHPORTS) for each memif server that a process has ever had.
  */
 
 #include <stdio.h>
@@ -34,6 +41,28 @@ make_absolute(const char *name, char path[SOCK_MAX_PATH])
 	return n < SOCK_MAX_PATH ? 0 : -ENAMETOOLONG;
 }
 
+/*
+ * The driver knows sockets by the text of their path, those of servers that have ended, too: write it
+ * in a way it has not met yet, with more slashes before the last part.
+ */
+static int
+make_new_name(char path[SOCK_MAX_PATH])
+{
+	static atomic_uint served;
+	unsigned more = atomic_fetch_add(&served, 1);
+	char base[SOCK_MAX_PATH];
+	size_t dir = (size_t)(strrchr(path, '/') - path);
+
+	memcpy(base, path + dir + 1, strlen(path + dir + 1) + 1);
+	while (dir > 0 && path[dir - 1] == '/')
+		dir--;
+	if (dir + 1 + more + strlen(base) >= SOCK_MAX_PATH)
+		return -ENAMETOOLONG;
+	memset(path + dir, '/', 1 + more);
+	memcpy(path + dir + 1 + more, base, strlen(base) + 1);
+	return 0;
+}
+
 static int
 plug_memif(struct link *l)
 {
@@ -42,6 +71,8 @@ plug_memif(struct link *l)
 	char args[LINK_ARG_LEN + 160], path[SOCK_MAX_PATH];
 	int rc = make_absolute(l->spec.arg, path);
 
+	if (rc == 0 && s->side == SOCK_SERVER)
+		rc = make_new_name(path);
 	if (rc < 0)
 		return rc;
 	(void)snprintf(args, sizeof(args),
@@ -79,7 +110,7 @@ memif_open(struct link *l)
 	rc = side_serve(l, SOCK_SEQPACKET);
 	if (rc < 0)
 		return rc;
-	/* The driver frees the handle of its listening socket, which stays on the EAL's list. */
+	/* That would close the device, and the handler's memory go before its thread. */
 	eal_skip_cleanup();
 	rc = plug_memif(l);
 	if (rc < 0) {
@@ -88,4 +119,19 @@ memif_open(struct link *l)
 			l->spec.text, strerror(-rc));
 	}
 	return 0;
+}
+
+void
+memif_unplug(struct link *l)
+{
+	const struct link_side *s = l->priv;
+
+	if (s->side == SOCK_CLIENT) {
+		side_unplug(l);
+		return;
+	}
+	/* As if somebody else had made it: it stays. */
+	l->plugged = false;
+	link_unplug(l);
+	(void)unlink(l->spec.arg);
 }

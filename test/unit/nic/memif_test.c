@@ -3,7 +3,10 @@
 
 /* memif: two processes (two interfaces of one process cannot meet), either side killed. */
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +58,49 @@ static void
 test_client(void **state)
 {
 	exchange_and_kill(false);
+}
+
+/* Connect, and be met: the driver cannot bear one who has gone before that. */
+static void
+knock(const char *path)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct pollfd p = {.fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), .events = POLLIN};
+
+	assert_true(p.fd >= 0);
+	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
+	assert_int_equal(connect(p.fd, (struct sockaddr *)&un, sizeof(un)), 0);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	close(p.fd);
+}
+
+/*
+ * A server that has ended leaves nothing that others stumble over: not the next one on its path, nor
+ * the interrupt thread, when a client was just on its way in.
+ */
+static void
+test_server_ends_and_others_come(void **state)
+{
+	const char *path = link_name + strlen("memif:");
+	char kept[96];
+	struct pair t = {0};
+	pid_t pid;
+
+	(void)snprintf(kept, sizeof(kept), "%s.kept", path);
+	for (unsigned i = 0; i < 3; i++) {
+		pair_open(&t, 0, link_name, true, i == 1 ? 1500 : 0);
+		pid = peer_start(link_name, false);
+		assert_true(pair_wait_link(&t, 0, true, 5000));
+		pair_echo_until_answered(&t, 0, 5000);
+		pair_echo(&t, 0, 200, 1514);
+		/* Another name of the socket: the way in of the one who comes too late. */
+		assert_int_equal(link(path, kept), 0);
+		pair_close_one(&t, 0);
+		assert_int_equal(access(path, F_OK), -1);
+		knock(kept);
+		assert_int_equal(unlink(kept), 0);
+		assert_int_equal(peer_end(pid, SIGTERM), 0);
+	}
 }
 
 static void
@@ -118,6 +164,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_server, pair_clean),
 		cmocka_unit_test_teardown(test_client, pair_clean),
+		cmocka_unit_test_teardown(test_server_ends_and_others_come, pair_clean),
 		cmocka_unit_test_teardown(test_role_by_name, pair_clean),
 		cmocka_unit_test_teardown(test_errors, pair_clean),
 	};
