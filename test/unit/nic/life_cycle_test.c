@@ -155,6 +155,137 @@ test_stop_drains(void **state)
 	mpn_nic_destroy(nic);
 }
 
+/* What keeps a kind from being known. */
+static void
+test_registering(void **state)
+{
+	const struct mpn_personality_ops *known = mpn_personality_kind(0);
+	struct mpn_personality_ops ops;
+	unsigned n = 0;
+
+	assert_non_null(known);
+	while (mpn_personality_kind(n) != NULL)
+		n++;
+	assert_int_equal(mpn_personality_register(NULL), -EINVAL);
+	assert_int_equal(mpn_personality_register(known), -EEXIST);
+#define WRONG(change) \
+	ops = *known; \
+	ops.name = "wrong"; \
+	change; \
+	assert_int_equal(mpn_personality_register(&ops), -EINVAL)
+	WRONG(ops.abi++);
+	WRONG(ops.name = NULL);
+	WRONG(ops.name = "");
+	WRONG(ops.name = "a-name-that-has-more-than-the-sixty-three-characters-that-a-name-may-"
+			 "have");
+	WRONG(ops.nb_ethertypes = 5);
+	WRONG(ops.load = NULL);
+	WRONG(ops.unload = NULL);
+	WRONG(ops.start = NULL);
+	WRONG(ops.stop = NULL);
+	WRONG(ops.rx_burst = NULL);
+	WRONG(ops.poll = NULL);
+#undef WRONG
+	assert_null(mpn_personality_kind(n));
+}
+
+static void
+test_what_cannot_be_defined(void **state)
+{
+	static const char long_name[] =
+		"a-name-that-has-more-than-the-sixty-three-characters-that-a-name-may-have";
+	struct mpn_nic *nic = make_nic();
+	char name[8];
+
+	probe_catch_log();
+	assert_int_equal(mpn_personality_define(nic, "probe", long_name, NULL), -ENAMETOOLONG);
+	assert_non_null(strstr(probe_release_log(), "too long"));
+	for (unsigned i = 0; i < MPN_MAX_PERSONALITIES; i++) {
+		(void)snprintf(name, sizeof(name), "p%u", i);
+		assert_int_equal(mpn_personality_define(nic, "probe", name, NULL), 0);
+	}
+	probe_catch_log();
+	assert_int_equal(mpn_personality_define(nic, "probe", "more", NULL), -ENOSPC);
+	assert_non_null(strstr(probe_release_log(), "8 personalities already"));
+	assert_null(mpn_personality_get(nic, MPN_MAX_PERSONALITIES));
+	mpn_nic_destroy(nic);
+}
+
+/* Frame types are chosen inside load, at most four, above the lengths of IEEE 802.3. */
+static void
+test_frame_types_are_checked(void **state)
+{
+	static const uint16_t types[] = {0x600, 0x88b5, 0x88b6, 0xffff, 0x9000};
+	static const uint16_t length[] = {0x5ff};
+	struct mpn_nic *nic = make_nic();
+	struct probe probe = {.types = {0x600, 0x88b6, 0x9000, 0xffff, 0x9001}, .nb_types = 5};
+	struct probe *arg = &probe;
+	struct mpn_personality_info info;
+	struct mpn_personality *p;
+
+	assert_int_equal(mpn_personality_define(nic, "probe", NULL, &p), 0);
+	assert_int_equal(mpn_personality_set_ethertypes(p, types, 1), -EINVAL);
+	assert_int_equal(mpn_personality_load(p, &arg), 0);
+	assert_int_equal(probe.set_types_rc, -EINVAL);
+	assert_int_equal(mpn_personality_set_ethertypes(p, types, 1), -EINVAL);
+	assert_int_equal(mpn_personality_unload(p), 0);
+	probe.types[0] = length[0];
+	probe.nb_types = 1;
+	assert_int_equal(mpn_personality_load(p, &arg), 0);
+	assert_int_equal(probe.set_types_rc, -EINVAL);
+	mpn_personality_get_info(p, &info);
+	assert_int_equal(info.nb_ethertypes, 1);
+	assert_int_equal(info.ethertypes[0], PROBE_TYPE);
+	assert_int_equal(mpn_personality_unload(p), 0);
+	probe.types[0] = 0x600;
+	probe.nb_types = 4;
+	assert_int_equal(mpn_personality_load(p, &arg), 0);
+	assert_int_equal(probe.set_types_rc, 0);
+	mpn_personality_get_info(p, &info);
+	assert_int_equal(info.nb_ethertypes, 4);
+	assert_int_equal(info.ethertypes[3], 0xffff);
+	mpn_nic_destroy(nic);
+}
+
+/* Steps that take away what runs are refused in the middle of a round. */
+static int
+stop_inside(struct probe *probe)
+{
+	int rc = mpn_personality_stop(probe->p);
+
+	return rc == -EBUSY && mpn_personality_state(probe->p) == MPN_PERS_STARTED ? rc : 1;
+}
+
+static void
+test_refused_inside_a_poll(void **state)
+{
+	struct mpn_nic *nics[2] = {make_nic(), make_nic()};
+	struct probe probe[2] = {{.hold = false}, {.in_rx = stop_inside}};
+
+	for (unsigned i = 0; i < 2; i++)
+		probe_start(nics[i], &probe[i]);
+	probe_poll(nics, 2, 1);
+	assert_true(probe_send(&probe[0], NULL, 0, 64));
+	probe_catch_log();
+	probe_poll(nics, 2, 2);
+	assert_non_null(strstr(probe_release_log(), "cannot stop from inside a poll"));
+	assert_int_equal(probe[1].frames, 1);
+	assert_int_equal(probe[1].in_rx_rc, -EBUSY);
+	assert_int_equal(mpn_personality_stop(probe[1].p), 0);
+	for (unsigned i = 0; i < 2; i++)
+		mpn_nic_destroy(nics[i]);
+}
+
+static void
+test_states_have_names(void **state)
+{
+	assert_string_equal(mpn_pers_state_name(MPN_PERS_DEFINED), "defined");
+	assert_string_equal(mpn_pers_state_name(MPN_PERS_LOADED), "loaded");
+	assert_string_equal(mpn_pers_state_name(MPN_PERS_STARTED), "started");
+	assert_string_equal(mpn_pers_state_name(MPN_PERS_STOPPING), "stopping");
+	assert_string_equal(mpn_pers_state_name(MPN_PERS_STATES), "unknown");
+}
+
 static int
 start_eal(void **state)
 {
@@ -177,6 +308,11 @@ main(void)
 		cmocka_unit_test(test_frame_types_do_not_overlap),
 		cmocka_unit_test(test_failing_steps_leave_all_as_it_was),
 		cmocka_unit_test(test_stop_drains),
+		cmocka_unit_test(test_registering),
+		cmocka_unit_test(test_what_cannot_be_defined),
+		cmocka_unit_test(test_frame_types_are_checked),
+		cmocka_unit_test(test_refused_inside_a_poll),
+		cmocka_unit_test(test_states_have_names),
 	};
 
 	return cmocka_run_group_tests_name("life cycle", tests, start_eal, stop_eal);
