@@ -16,7 +16,8 @@ usage() {
 		usage: devtools/test.sh [--quick] [--jobs N] [--only PART]...
 		  --quick      gcc only, 50 seeds of the simulator, no sanitizers, fuzzers, benchmark
 		  --jobs N     compile with N processes (default: as many as there are cores)
-		  --only PART  lint, gcc, clang, nodpdk, sanitize, fuzz, doc, install, system, demo or perf
+		  --only PART  lint, gcc, clang, nodpdk, sanitize, fuzz, doc, install, system, demo,
+		               coverage or perf
 	END
 }
 
@@ -142,6 +143,10 @@ part_fuzz() {
 	done
 }
 
+part_coverage() {
+	report_run "every file of lib/ is tested" 1200 devtools/coverage.sh
+}
+
 part_doc() {
 	report_run "doc links" 60 devtools/check-doc.sh links
 	report_run "doc wire" 60 devtools/check-doc.sh wire
@@ -180,7 +185,7 @@ setup_packages build demo test || exit 1
 report_init "$B/log"
 if [ ${#only[@]} -eq 0 ]; then
 	only=(lint gcc install system demo doc)
-	$quick || only=(lint gcc install system demo doc nodpdk clang sanitize fuzz perf)
+	$quick || only=(lint gcc install system demo doc nodpdk clang sanitize fuzz coverage perf)
 fi
 for part in "${only[@]}"; do
 	declare -F "part_$part" >/dev/null || {
