@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,6 +50,74 @@ vol_io_piece(const struct vol_io *io, uint64_t off, size_t *len)
 	}
 	*len = 0;
 	return NULL;
+}
+
+int
+vol_slice_io(const struct vol_io *io, uint64_t off, uint64_t *len, uint32_t block,
+	struct iovec *iov, int max)
+{
+	uint64_t have = 0;
+	int n = 0;
+
+	while (have < *len && n < max) {
+		size_t piece;
+
+		iov[n].iov_base = vol_io_piece(io, off + have, &piece);
+		iov[n].iov_len = MPN_MIN((uint64_t)piece, *len - have);
+		have += iov[n++].iov_len;
+	}
+	/* Give back what is no whole block. */
+	while (have % block != 0) {
+		uint64_t rest = MPN_MIN(have % block, (uint64_t)iov[n - 1].iov_len);
+
+		have -= rest;
+		iov[n - 1].iov_len -= rest;
+		n -= iov[n - 1].iov_len == 0;
+	}
+	*len = have;
+	return n;
+}
+
+/* ---- One request ---- */
+
+struct one_io {
+	struct vol_io io;
+	bool done;
+	int status;
+};
+
+static void
+note_done(struct vol_io *io, int status)
+{
+	struct one_io *one = io->user;
+
+	one->done = true;
+	one->status = status;
+}
+
+int
+vol_run(struct volume *v, enum vol_op op, uint64_t off, void *buf, uint64_t len)
+{
+	struct iovec iov = {buf, len};
+	struct one_io one = {.io = {.op = op,
+				     .off = off,
+				     .len = len,
+				     .iov = buf != NULL ? &iov : NULL,
+				     .iovcnt = buf != NULL,
+				     .done = note_done}};
+	int rc;
+
+	one.io.user = &one;
+	rc = vol_submit(v, &one.io);
+	while (rc == 0 && !one.done) {
+		struct pollfd pfd = {.fd = vol_fd(v), .events = POLLIN};
+		uint64_t wait_ns = vol_next_ns(v);
+
+		if (wait_ns > 0)
+			(void)poll(&pfd, pfd.fd >= 0, wait_ns < 10000000 ? 1 : 10);
+		(void)vol_poll(v);
+	}
+	return rc != 0 ? rc : one.status;
 }
 
 /* ---- Identities ---- */

@@ -266,6 +266,7 @@ vol_submit(struct volume *v, struct vol_io *io)
 
 	if (rc != 0)
 		return mpn_err(-rc);
+	io->top = v;
 	start_request(v, io);
 	return 0;
 }
@@ -281,7 +282,7 @@ vol_complete(struct vol_io *io, int status)
 {
 	struct volume *v;
 
-	for (v = io->owner; v != NULL; v = v->upper) {
+	for (v = io->owner; v != io->top->upper; v = v->upper) {
 		v->stats.in_flight--;
 		v->stats.ops[io->op]++;
 		if (status != 0)
@@ -363,7 +364,8 @@ vol_next_ns(struct volume *v)
 int
 vol_fd(struct volume *v)
 {
-	while (v->lower != NULL)
+	/* A filter with a descriptor of its own has it for all that is below. */
+	while (v->lower != NULL && v->ops->fd == NULL)
 		v = v->lower;
 	return v->ops->fd != NULL ? v->ops->fd(v) : -1;
 }

@@ -67,6 +67,7 @@ struct vol_io {
 
 	/* The volume's. */
 	struct volume *owner; /**< who holds it: a filter or the back end */
+	struct volume *top; /**< to whom it was submitted */
 	struct mpn_list node; /**< of a list of the holder */
 	uint64_t priv[2]; /**< the holder's; lost when it passes the request on */
 };

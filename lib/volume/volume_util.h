@@ -21,6 +21,15 @@ void vol_copy_io(const struct vol_io *io, uint64_t off, void *buf, size_t len, b
  */
 void *vol_io_piece(const struct vol_io *io, uint64_t off, size_t *len);
 
+/**
+ * Describe [off, off + *len) of io's memory in iov, which has room for max pieces; *len becomes smaller
+ * when they do not suffice, and stays a multiple of block. @return number of pieces, 0: not one block
+ */
+int vol_slice_io(const struct vol_io *io, uint64_t off, uint64_t *len, uint32_t block,
+	struct iovec *iov, int max);
+/** Run one request to its end; for opening only. 0 or -errno. */
+int vol_run(struct volume *v, enum vol_op op, uint64_t off, void *buf, uint64_t len) MPN_MUST_CHECK;
+
 /** An identity that is made of what makes a volume what it is: FNV-1a, 128 bits. */
 struct vol_hash {
 	unsigned __int128 h;

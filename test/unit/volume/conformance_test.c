@@ -19,6 +19,7 @@ struct stack {
 	bool fails; /* requests may end with an error and no effect */
 	bool persists; /* what was written is there after reopening */
 	bool direct; /* only where there is O_DIRECT */
+	bool mbr; /* the file has a partition of 1 MiB, at 1 MiB */
 	bool vague; /* what is discarded may stay */
 	const char *env; /* the environment variable that stands for %s */
 	const char *nbdkit; /* arguments of a server whose socket stands for %s */
@@ -31,6 +32,10 @@ static const struct stack stacks[] = {
 	{"file:%s,direct=off,size=1M", .persists = true},
 	{"file:%s,size=1M", .persists = true},
 	{"file:%s,direct=on,size=1M", .persists = true, .direct = true},
+	{"cow:overlay=%s,cluster=4k:mem:1M", .persists = true},
+	{"cow:overlay=%s:mem:1M", .persists = true},
+	{"error:rate=10%%:cow:overlay=%s,cluster=16k:mem:1M", .fails = true, .persists = true},
+	{"partition:partition=1:file:%s", .persists = true, .mbr = true},
 	{"error:rate=10%%:delay:write=100us:file:%s,size=1M", .fails = true, .persists = true},
 #endif
 #ifdef MPN_HAVE_LIBNBD
@@ -251,6 +256,20 @@ open_stack(const struct stack *s)
 	return must_open("%s", spec);
 }
 
+static void
+make_mbr(void)
+{
+	static const uint8_t entry[16] = {[4] = 0x83, [9] = 8, [13] = 8};
+	FILE *f = fopen(make_file("image", 3 << 20, 0), "r+");
+
+	assert_non_null(f);
+	assert_int_equal(fseek(f, 446, SEEK_SET), 0);
+	assert_int_equal(fwrite(entry, 1, sizeof(entry), f), sizeof(entry));
+	assert_int_equal(fseek(f, 510, SEEK_SET), 0);
+	assert_int_equal(fwrite("\x55\xaa", 1, 2, f), 2);
+	assert_int_equal(fclose(f), 0);
+}
+
 /* What the stack needs below it. */
 static void
 start_below(const struct stack *s)
@@ -258,6 +277,8 @@ start_below(const struct stack *s)
 	(void)remove(test_path("image"));
 	if (s->nbdkit != NULL)
 		nbd_server_start(s->nbdkit);
+	if (s->mbr)
+		make_mbr();
 }
 
 /* False, and said so, for what cannot be here. */
