@@ -37,7 +37,6 @@ compare_adverts(const void *a, const void *b)
 static int
 print_json(const struct ebd_advert *adverts, unsigned n)
 {
-	char buf[FORMAT_ID_LEN];
 	struct mpn_out o;
 	unsigned i;
 
@@ -51,8 +50,8 @@ print_json(const struct ebd_advert *adverts, unsigned n)
 		mpn_out_u64(&o, "size", a->size);
 		mpn_out_u64(&o, "block_size", a->block_size);
 		mpn_out_bool(&o, "read_only", a->read_only);
-		mpn_out_str(&o, "target_mac", format_mac(buf, a->target_mac));
-		mpn_out_str(&o, "target_uuid", format_uuid(buf, a->target_uuid));
+		mpn_out_mac(&o, "target_mac", a->target_mac);
+		mpn_out_uuid(&o, "target_uuid", a->target_uuid);
 		mpn_out_close(&o);
 	}
 	mpn_out_close(&o);
@@ -62,7 +61,7 @@ print_json(const struct ebd_advert *adverts, unsigned n)
 static int
 print_table(const struct ebd_advert *adverts, unsigned n)
 {
-	char size[32], mac[FORMAT_ID_LEN], name[EBD_NAME_LEN];
+	char size[32], mac[FORMAT_MAC_LEN], name[EBD_NAME_LEN];
 	int width = (int)strlen("NAME");
 	unsigned i;
 

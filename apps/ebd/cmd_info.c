@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "commands.h"
-#include "format.h"
 #include "mpn_out.h"
 #include "mpn_parse.h"
 #include "tool.h"
@@ -100,12 +99,11 @@ print_size(struct mpn_out *o, const char *key, uint64_t bytes)
 static int
 print_info(const struct ebd_info *info, bool json)
 {
-	char buf[FORMAT_ID_LEN];
 	struct mpn_out o;
 
 	mpn_out_begin(&o, stdout, json);
 	mpn_out_str(&o, "name", info->name);
-	mpn_out_str(&o, "uuid", format_uuid(buf, info->uuid));
+	mpn_out_uuid(&o, "uuid", info->uuid);
 	print_size(&o, "size", info->size);
 	mpn_out_u64(&o, "block_size", info->block_size);
 	mpn_out_u64(&o, "phys_block", info->phys_block);
@@ -116,7 +114,7 @@ print_info(const struct ebd_info *info, bool json)
 #define X(name, member) mpn_out_bool(&o, #member, info->member);
 	TRAIT_LIST(X)
 #undef X
-	mpn_out_str(&o, "target_mac", format_mac(buf, info->target_mac));
+	mpn_out_mac(&o, "target_mac", info->target_mac);
 	return mpn_out_end(&o);
 }
 

@@ -8,20 +8,8 @@
 char *
 format_mac(char *buf, const uint8_t mac[6])
 {
-	(void)snprintf(buf, FORMAT_ID_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+	(void)snprintf(buf, FORMAT_MAC_LEN, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
 		mac[3], mac[4], mac[5]);
-	return buf;
-}
-
-char *
-format_uuid(char *buf, const uint8_t uuid[16])
-{
-	char *out = buf;
-	unsigned i;
-
-	for (i = 0; i < 16; i++)
-		out += snprintf(out, 4, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-			uuid[i]);
 	return buf;
 }
 

@@ -9,13 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Room for a MAC address or a UUID as text. */
-#define FORMAT_ID_LEN 37
+/** Room for a MAC address as text. */
+#define FORMAT_MAC_LEN 18
 
-/** "02:00:00:00:00:01" into buf of FORMAT_ID_LEN bytes. @return buf */
+/** "02:00:00:00:00:01" into buf of FORMAT_MAC_LEN bytes. @return buf */
 char *format_mac(char *buf, const uint8_t mac[6]);
-/** "01234567-89ab-..." into buf of FORMAT_ID_LEN bytes. @return buf */
-char *format_uuid(char *buf, const uint8_t uuid[16]);
 /** s with everything a terminal could obey replaced by '?'. @return buf */
 char *format_printable(char *buf, size_t size, const char *s);
 

@@ -68,6 +68,13 @@ void app_show_begin(struct mpn_out *o, struct shell *sh, const struct shell_args
 int app_show_nics(struct shell *sh, const struct shell_args *args, const char *key,
 	int (*print)(struct shell *sh, struct mpn_nic *nic, void *out));
 
+/** The same about each of their personalities. */
+int app_show_personalities(struct shell *sh, const struct shell_args *args, const char *key,
+	void (*print)(struct mpn_out *o, const char *nic, struct mpn_personality *p));
+/** Print an array of the server's about the volume that is to be shown, or about all of them. */
+int app_show_server(struct shell *sh, const struct shell_args *args, const char *key,
+	void (*print)(const struct ebd_server *s, const char *volume, struct mpn_out *o));
+
 /** The last error a library has logged since the last call, or the text of rc. */
 const char *app_reason(int rc);
 /** From now on errors of libraries are kept for app_reason(), and DPDK is silent unless verbose. */

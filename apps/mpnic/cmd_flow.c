@@ -4,7 +4,7 @@
 #include "app.h"
 
 static void
-print_flow(struct mpn_out *o, const char *nic, const struct mpn_personality *p)
+print_flow(struct mpn_out *o, const char *nic, struct mpn_personality *p)
 {
 	struct mpn_personality_info info;
 
@@ -22,23 +22,9 @@ print_flow(struct mpn_out *o, const char *nic, const struct mpn_personality *p)
 }
 
 static int
-print_flows(struct shell *sh, struct mpn_nic *nic, void *arg)
-{
-	struct mpn_out *o = arg;
-	struct mpn_personality *p;
-	struct mpn_nic_info info;
-	unsigned i;
-
-	mpn_nic_get_info(nic, &info);
-	for (i = 0; (p = mpn_personality_get(nic, i)) != NULL; i++)
-		print_flow(o, info.name, p);
-	return 0;
-}
-
-static int
 run_show(struct shell *sh, const struct shell_args *args)
 {
-	return app_show_nics(sh, args, "flows", print_flows);
+	return app_show_personalities(sh, args, "flows", print_flow);
 }
 
 static const struct shell_cmd cmds[] = {

@@ -35,23 +35,9 @@ print_personality(struct mpn_out *o, const char *nic, struct mpn_personality *p)
 }
 
 static int
-print_personalities(struct shell *sh, struct mpn_nic *nic, void *arg)
-{
-	struct mpn_out *o = arg;
-	struct mpn_personality *p;
-	struct mpn_nic_info info;
-	unsigned i;
-
-	mpn_nic_get_info(nic, &info);
-	for (i = 0; (p = mpn_personality_get(nic, i)) != NULL; i++)
-		print_personality(o, info.name, p);
-	return 0;
-}
-
-static int
 run_show(struct shell *sh, const struct shell_args *args)
 {
-	return app_show_nics(sh, args, "personalities", print_personalities);
+	return app_show_personalities(sh, args, "personalities", print_personality);
 }
 
 /* ---- define ---- */

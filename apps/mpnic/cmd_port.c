@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
-#include <stdio.h>
-
 #include "app.h"
 
 static int
@@ -11,17 +9,14 @@ print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
 	const struct mpn_nic_stats *st = mpn_nic_get_stats(nic);
 	struct mpn_out *o = arg;
 	struct mpn_nic_info info;
-	char mac[18];
 
 	mpn_nic_get_info(nic, &info);
-	(void)snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", info.mac[0], info.mac[1],
-		info.mac[2], info.mac[3], info.mac[4], info.mac[5]);
 	mpn_out_object(o, NULL);
 	mpn_out_str(o, "name", info.name);
 	mpn_out_str(o, "link", info.link);
 	mpn_out_str(o, "driver", info.driver);
 	mpn_out_u64(o, "port_id", info.port_id);
-	mpn_out_str(o, "mac", mac);
+	mpn_out_mac(o, "mac", info.mac);
 	mpn_out_bool(o, "link_up", info.link_up);
 	mpn_out_u64(o, "mtu", info.mtu);
 	mpn_out_u64(o, "rx_descriptors", info.nb_rxd);

@@ -6,21 +6,7 @@
 static int
 run_show(struct shell *sh, const struct shell_args *args)
 {
-	struct app *app = app_of(sh);
-	struct mpn_out o;
-	const char *volume;
-	int rc = app_find_volume(sh, app_show_what(args), &volume);
-
-	if (rc != 0)
-		return rc;
-	app_show_begin(&o, sh, args);
-	if (app->server != NULL) {
-		ebd_server_print_sessions(app->server, volume, &o);
-	} else {
-		mpn_out_array(&o, "sessions");
-		mpn_out_close(&o);
-	}
-	return mpn_out_end(&o);
+	return app_show_server(sh, args, "sessions", ebd_server_print_sessions);
 }
 
 static const struct shell_cmd cmds[] = {

@@ -9,21 +9,7 @@
 static int
 run_show(struct shell *sh, const struct shell_args *args)
 {
-	struct app *app = app_of(sh);
-	struct mpn_out o;
-	const char *volume;
-	int rc = app_find_volume(sh, app_show_what(args), &volume);
-
-	if (rc != 0)
-		return rc;
-	app_show_begin(&o, sh, args);
-	if (app->server != NULL) {
-		ebd_server_print_volumes(app->server, volume, &o);
-	} else {
-		mpn_out_array(&o, "volumes");
-		mpn_out_close(&o);
-	}
-	return mpn_out_end(&o);
+	return app_show_server(sh, args, "volumes", ebd_server_print_volumes);
 }
 
 static int

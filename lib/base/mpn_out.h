@@ -47,5 +47,8 @@ void mpn_out_i64(struct mpn_out *o, const char *key, int64_t value);
 /** Fixed-point with the given digits after the point. */
 void mpn_out_f64(struct mpn_out *o, const char *key, double value, int digits);
 void mpn_out_bool(struct mpn_out *o, const char *key, bool value);
+/** As people write them: "02:00:00:00:00:01", "00112233-4455-6677-8899-aabbccddeeff". */
+void mpn_out_mac(struct mpn_out *o, const char *key, const uint8_t mac[6]);
+void mpn_out_uuid(struct mpn_out *o, const char *key, const uint8_t uuid[16]);
 
 #endif

@@ -247,3 +247,24 @@ mpn_out_bool(struct mpn_out *o, const char *key, bool value)
 	else
 		put_value(o, key, value ? "yes" : "no");
 }
+
+void
+mpn_out_mac(struct mpn_out *o, const char *key, const uint8_t mac[6])
+{
+	char text[18];
+
+	(void)snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		mac[3], mac[4], mac[5]);
+	mpn_out_str(o, key, text);
+}
+
+void
+mpn_out_uuid(struct mpn_out *o, const char *key, const uint8_t uuid[16])
+{
+	char text[37], *end = text;
+
+	for (unsigned i = 0; i < 16; i++)
+		end += snprintf(end, 4, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+			uuid[i]);
+	mpn_out_str(o, key, text);
+}

@@ -73,27 +73,6 @@ ebd_server_get_stats(const struct ebd_server *s, struct ebd_server_stats *stats)
 }
 
 static void
-print_uuid(struct mpn_out *o, const char *key, const uint8_t uuid[16])
-{
-	char text[33];
-	unsigned i;
-
-	for (i = 0; i < 16; i++)
-		(void)snprintf(text + 2 * i, 3, "%02x", uuid[i]);
-	mpn_out_str(o, key, text);
-}
-
-static void
-print_mac(struct mpn_out *o, const char *key, const uint8_t mac[6])
-{
-	char text[18];
-
-	(void)snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		mac[3], mac[4], mac[5]);
-	mpn_out_str(o, key, text);
-}
-
-static void
 print_session(const struct ebd_server *s, const struct xfer_session_info *info, struct mpn_out *o)
 {
 	struct mpn_nic_info nic = {0};
@@ -103,8 +82,8 @@ print_session(const struct ebd_server *s, const struct xfer_session_info *info, 
 	mpn_out_object(o, NULL);
 	mpn_out_u64(o, "sid", info->sid);
 	mpn_out_str(o, "volume", s->exports[info->export_index]->geometry.name);
-	print_uuid(o, "client", info->client_uuid);
-	print_mac(o, "mac", info->mac);
+	mpn_out_uuid(o, "client", info->client_uuid);
+	mpn_out_mac(o, "mac", info->mac);
 	mpn_out_str(o, "link", nic.link);
 	mpn_out_u64(o, "queue", info->queue);
 	mpn_out_u64(o, "payload_unit", info->p);

@@ -43,7 +43,6 @@ static bool we_started;
 static bool we_failed;
 static bool we_ended;
 static bool skip_cleanup;
-static bool with_hugepages;
 
 /* ---- Time ---- */
 
@@ -254,8 +253,7 @@ add_memory(struct eal_args *a, const struct mpn_eal_conf *conf)
 		add_arg(a, "-m%u", mib);
 	/* One file for all of it: vhost peers map at most eight. */
 	add_arg(a, "--single-file-segments");
-	with_hugepages = !conf->no_huge && eal_find_hugepages(mib, huge_dir, sizeof(huge_dir));
-	if (with_hugepages)
+	if (!conf->no_huge && eal_find_hugepages(mib, huge_dir, sizeof(huge_dir)))
 		add_arg(a, "--huge-dir=%s", huge_dir);
 	else
 		add_arg(a, "--no-huge");

@@ -65,7 +65,7 @@ uint64_t mpn_now_ns(void);
 /** One kind of link users can name: `KIND:ARG[,key=value...]`. */
 struct mpn_link_kind {
 	const char *name; /**< "vhost" */
-	const char *synopsis; /**< "vhost:PATH[,queues=N]" */
+	const char *synopsis; /**< "virtio:PATH[,wait=TIME]" */
 	const char *help;
 	bool needs_root;
 	bool point_to_point; /**< serves one peer; carries no other traffic; cannot corrupt */

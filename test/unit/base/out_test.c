@@ -55,6 +55,9 @@ describe_values(struct mpn_out *o)
 	mpn_out_f64(o, "inf", -(double)INFINITY, 1);
 	mpn_out_bool(o, "on", true);
 	mpn_out_bool(o, "off", false);
+	mpn_out_mac(o, "mac", (const uint8_t[]){0x02, 0, 0xab, 0, 0, 0xff});
+	mpn_out_uuid(o, "uuid",
+		(const uint8_t[]){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255});
 }
 
 static void
@@ -71,7 +74,9 @@ values_have_two_forms(void **state)
 		"nan                     -\n"
 		"inf                     -\n"
 		"on                      yes\n"
-		"off                     no\n",
+		"off                     no\n"
+		"mac                     02:00:ab:00:00:ff\n"
+		"uuid                    00010203-0405-0607-0809-0a0b0c0d0eff\n",
 		"{\n"
 		"  \"name\": \"disk0\",\n"
 		"  \"none\": null,\n"
@@ -82,7 +87,9 @@ values_have_two_forms(void **state)
 		"  \"nan\": null,\n"
 		"  \"inf\": null,\n"
 		"  \"on\": true,\n"
-		"  \"off\": false\n"
+		"  \"off\": false,\n"
+		"  \"mac\": \"02:00:ab:00:00:ff\",\n"
+		"  \"uuid\": \"00010203-0405-0607-0809-0a0b0c0d0eff\"\n"
 		"}\n");
 }
 
