@@ -59,4 +59,12 @@ expect_ok 30 copy --link "virtio:$T/l.sock" in.img ebd:scratch --verify
 send mpnic TERM
 reap mpnic 20
 [ "$RC" -eq 0 ] || fail "mpnic ended with status $RC"
+
+# Whoever waits for the other end of a link stops waiting when he is told to.
+start waiter "$MPNIC" --no-huge -- --link "virtio:$T/nobody.sock,wait=600s"
+wait_for 20 test -e "$RUNTIME_DIRECTORY/dpdk/mpnic-${PIDS[waiter]}" || fail "mpnic did not start"
+send waiter INT
+reap waiter 20
+[ "$RC" -eq 130 ] || fail "mpnic, while it waited, ended with status $RC"
+grep -q interrupted waiter.err || fail "mpnic did not say that it was interrupted"
 expect_nothing_left
