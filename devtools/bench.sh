@@ -21,6 +21,7 @@ sections='
 table|timed|Ratios to the ceiling and to nbdkit|test/perf/table.sh --build @
 instructions|exact|Instructions of a request|test/perf/instructions_table.sh --build @
 crossover|timed|Copy or refer: the crossover|@/test/perf/crossover
+rfc5532|timed|The table of RFC 5532, again|test/perf/rfc5532.sh --build @
 '
 NOISE_MAX=5 # percent of the cores that others may use
 
