@@ -22,6 +22,8 @@ table|timed|Ratios to the ceiling and to nbdkit|test/perf/table.sh --build @
 instructions|exact|Instructions of a request|test/perf/instructions_table.sh --build @
 crossover|timed|Copy or refer: the crossover|@/test/perf/crossover
 rfc5532|timed|The table of RFC 5532, again|test/perf/rfc5532.sh --build @
+loss|exact|Loss: what is missing, or all from the gap on|@/test/perf/loss
+incast|exact|Incast: granted and pushed|@/test/perf/incast
 '
 NOISE_MAX=5 # percent of the cores that others may use
 
@@ -125,6 +127,11 @@ version_of() { # COMMAND...
 	"$@" 2>/dev/null | head -n 1 || true
 }
 
+# "release", as meson was told.
+build_type() {
+	tr '{' '\n' <"$build/meson-info/intro-buildoptions.json" | sed -n 's/.*"name": "buildtype".*"value": "\([a-z]*\)".*/\1/p'
+}
+
 machine() {
 	local cores
 
@@ -140,6 +147,7 @@ machine() {
 	echo "| kernel | $(uname -sr) |"
 	echo "| DPDK | $(pkg-config --modversion libdpdk) |"
 	echo "| compiler | $(version_of "${CC:-cc}" --version) |"
+	echo "| build | $(build_type) |"
 	echo "| nbdkit, fio | $(version_of nbdkit --version), $(version_of fio --version) |"
 	echo "| hypervisor | $(lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || echo none) |"
 }
