@@ -177,6 +177,10 @@ skeleton() {
 
 # Replace what stands between the marks of a section by a file.
 insert() { # SECTION FILE
+	# A section that came after the file was made.
+	grep -qxF "<!-- begin $1 -->" "$out" ||
+		printf '\n## %s\n\n<!-- begin %s -->\n<!-- end %s -->\n' \
+			"$(sed -n "s/^$1|[a-z]*|\([^|]*\)|.*/\1/p" <<<"$sections")" "$1" "$1" >>"$out"
 	awk -v name="$1" -v file="$2" '
 		$0 == "<!-- end " name " -->" { skip = 0 }
 		!skip { print }
@@ -228,7 +232,7 @@ run_section() { # NAME KIND TITLE COMMAND
 	{
 		take_plots "$T/out"
 		echo
-		printf 'Commit %s, \x60%s\x60' "$(git describe --always --dirty)" "${4//@/BUILD} ${quick[*]}"
+		printf 'Commit %s, \x60%s\x60' "$(git describe --always --dirty)" "${4//@/BUILD}${quick[*]:+ --quick}"
 		if [ "$2" = exact ]; then
 			echo "; counted, not timed: what else goes on does not matter."
 		elif too_noisy "$noise"; then

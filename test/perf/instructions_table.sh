@@ -22,7 +22,8 @@ done
 cat <<'END'
 Client and server in one process, joined by a ring: both sides and the driver of the ring are in it. By callgrind,
 two runs of different length subtracted. *load* is `ebd perf` itself, *placement* the copies (a vector copy of
-4 KiB is about 400 instructions), *storage* the glue between frames and the engine.
+4 KiB is about 400 instructions), *storage* the glue between frames and the engine. On a ring frames refer to the
+volume's own memory, and what is lent must not change: loans are copied there.
 
 END
 {

@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH 760
+#define WIDTH 840
 #define HEIGHT 420
 #define LEFT 80
-#define RIGHT 190
+#define RIGHT 270
 #define TOP 40
 #define BOTTOM 56
 #define MAX_SERIES 8
@@ -196,6 +196,8 @@ format_value(double v, char *buf, size_t size)
 		(void)snprintf(buf, size, "%.3gM", v / 1e6);
 	else if (v >= 1e4)
 		(void)snprintf(buf, size, "%.3gk", v / 1e3);
+	else if (v >= 1000)
+		(void)snprintf(buf, size, "%.0f", v);
 	else
 		(void)snprintf(buf, size, "%.3g", v);
 	return buf;

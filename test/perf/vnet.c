@@ -1,89 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "vnet.h"
-
-#define VOLUME_BYTES (1ull << 30)
-#define CHANNEL_FRAMES 16 /* what a sender puts on its link ahead of time */
-#define LOG_FRAMES 4096 /* that go-back-N may have to repeat, a power of two */
-#define GBN_WINDOW 1024
-#define GBN_TIMEOUT_NS 5000000
-#define RTO_MIN_NS 2000000
-#define OPEN_NS 5000000000ull
-#define TARGET VNET_MAX_INI /* number of its node */
-
-struct frame {
-	struct frame *next;
-	uint32_t len;
-	uint64_t seq; /* in its channel */
-	uint8_t to;
-	_Alignas(8) uint8_t hdr[XFER_TX_ROOM];
-};
-
-enum kind { EV_WAKE, EV_SENT, EV_SWITCH, EV_ARRIVE, EV_ACK, EV_NAK, EV_DISK };
-
-struct event {
-	uint64_t at_ns;
-	uint64_t order; /* first come, first served */
-	enum kind kind;
-	unsigned node;
-	uint64_t seq;
-	void *what;
-};
-
-/* From a node to its link. */
-struct channel {
-	struct frame *
-		log[LOG_FRAMES]; /* by seq: to be sent, and with go-back-N kept until it has come */
-	uint64_t base, cursor, next; /* not acknowledged, to be sent next, end */
-	uint64_t expected; /* by the receiver */
-	uint64_t naked; /* the gap it has complained about, ~0: none */
-	uint64_t progress_ns;
-	bool busy;
-};
-
-struct request {
-	struct xfer_cmd cmd; /* first */
-	struct ini *ini;
-	uint64_t start_ns;
-};
-
-struct ini {
-	struct xfer_ini *eng;
-	struct vnet *net;
-	unsigned node;
-	uint64_t bytes;
-	struct request requests[VNET_DEPTH_MAX];
-};
-
-struct vnet {
-	const struct vnet_conf *conf;
-	struct vnet_result *result;
-	uint64_t now_ns;
-	uint64_t random;
-	uint64_t begin_ns, end_ns; /* of what is measured */
-	struct xfer_tgt *tgt;
-	struct ini ini[VNET_MAX_INI];
-	struct channel channel[VNET_MAX_INI + 1];
-	uint64_t wake_ns[VNET_MAX_INI + 1]; /* an event is under way for it */
-	uint64_t port_free_ns; /* the switch's port to the target */
-	uint64_t queued; /* bytes in it */
-	uint64_t bufs;
-	unsigned nb_bufs;
-	struct event *heap;
-	unsigned nb_events, size;
-	uint64_t order;
-	struct frame *free;
-};
+#include "vnet_int.h"
 
 static uint8_t payload[WIRE_EBD_P_LARGE];
 
-static uint64_t
-draw(struct vnet *n)
+uint64_t
+vnet_draw(struct vnet *n)
 {
 	uint64_t z = (n->random += 0x9e3779b97f4a7c15ull);
 
@@ -95,8 +18,8 @@ draw(struct vnet *n)
 static bool
 is_lost(struct vnet *n)
 {
-	bool lost =
-		n->conf->loss > 0 && (double)(draw(n) >> 11) / 9007199254740992.0 < n->conf->loss;
+	bool lost = n->conf->loss > 0 &&
+		    (double)(vnet_draw(n) >> 11) / 9007199254740992.0 < n->conf->loss;
 
 	n->result->lost += lost;
 	return lost;
@@ -117,8 +40,8 @@ is_before(const struct event *a, const struct event *b)
 	return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
 }
 
-static void
-push(struct vnet *n, uint64_t at_ns, enum kind kind, unsigned node, uint64_t seq, void *what)
+void
+vnet_push(struct vnet *n, uint64_t at_ns, enum kind kind, unsigned node, uint64_t seq, void *what)
 {
 	struct event e = {at_ns, n->order++, kind, node, seq, what};
 	unsigned i = n->nb_events++, up;
@@ -175,9 +98,8 @@ put_frame(struct vnet *n, struct frame *f)
 	n->free = f;
 }
 
-/* The second byte from the end of a station's address is its node. */
-static void
-make_mac(uint8_t mac[6], unsigned node)
+void
+vnet_make_mac(uint8_t mac[6], unsigned node)
 {
 	memset(mac, 0, 6);
 	mac[0] = 2;
@@ -228,7 +150,7 @@ wake(struct vnet *n, unsigned node, uint64_t at_ns)
 	if (at_ns >= n->wake_ns[node])
 		return;
 	n->wake_ns[node] = at_ns;
-	push(n, at_ns, EV_WAKE, node, 0, NULL);
+	vnet_push(n, at_ns, EV_WAKE, node, 0, NULL);
 }
 
 /* Fill the channel from the engine, and send when the line is free. */
@@ -253,7 +175,7 @@ run_channel(struct vnet *n, unsigned node)
 		return;
 	c->busy = true;
 	f = c->log[c->cursor % LOG_FRAMES];
-	push(n, n->now_ns + line_ns(n, f->len), EV_SENT, node, c->cursor, NULL);
+	vnet_push(n, n->now_ns + line_ns(n, f->len), EV_SENT, node, c->cursor, NULL);
 }
 
 /* A frame has left its sender: to the switch, and on. */
@@ -283,8 +205,8 @@ on_sent(struct vnet *n, unsigned node, uint64_t seq)
 		put_frame(n, copy);
 		return;
 	}
-	push(n, n->now_ns + n->conf->delay_ns, node == TARGET ? EV_ARRIVE : EV_SWITCH, node, seq,
-		copy);
+	vnet_push(n, n->now_ns + n->conf->delay_ns, node == TARGET ? EV_ARRIVE : EV_SWITCH, node,
+		seq, copy);
 }
 
 /* The port to the target: one frame after the other, and no more than the queue holds. */
@@ -301,7 +223,7 @@ on_switch(struct vnet *n, unsigned node, struct frame *f)
 		return;
 	}
 	n->port_free_ns = start_ns + line_ns(n, f->len);
-	push(n, n->port_free_ns, EV_ARRIVE, node, f->seq, f);
+	vnet_push(n, n->port_free_ns, EV_ARRIVE, node, f->seq, f);
 }
 
 static void
@@ -314,13 +236,15 @@ on_arrive(struct vnet *n, unsigned node, struct frame *f)
 		if (n->conf->repair == VNET_BACK_NAK && f->seq > c->expected &&
 			c->naked != c->expected) {
 			c->naked = c->expected;
-			push(n, n->now_ns + n->conf->delay_ns, EV_NAK, node, c->expected, NULL);
+			vnet_push(
+				n, n->now_ns + n->conf->delay_ns, EV_NAK, node, c->expected, NULL);
 		}
 	} else {
 		c->expected = f->seq + 1;
 		deliver(n, f);
 		if (n->conf->repair != VNET_ENGINES)
-			push(n, n->now_ns + n->conf->delay_ns, EV_ACK, node, c->expected, NULL);
+			vnet_push(
+				n, n->now_ns + n->conf->delay_ns, EV_ACK, node, c->expected, NULL);
 		wake(n, f->to, n->now_ns);
 	}
 	put_frame(n, f);
@@ -375,177 +299,6 @@ on_wake(struct vnet *n, unsigned node)
 	}
 	if (next_ns != XFER_NO_DEADLINE)
 		wake(n, node, MPN_MAX(next_ns, n->now_ns + 1000));
-}
-
-static void
-submit(struct request *q)
-{
-	struct vnet *n = q->ini->net;
-	uint64_t blocks = VOLUME_BYTES / n->conf->len;
-
-	q->cmd.addr = draw(n) % blocks * n->conf->len;
-	q->cmd.len = n->conf->len;
-	q->cmd.op = n->conf->write ? WIRE_WRITE : WIRE_READ;
-	q->start_ns = n->now_ns;
-	if (xfer_ini_submit(q->ini->eng, &q->cmd, n->now_ns) < 0)
-		n->result->errors++;
-}
-
-static void
-on_done(struct xfer_cmd *cmd, int status)
-{
-	struct request *q = (struct request *)cmd;
-	struct vnet *n = q->ini->net;
-
-	if (status != 0) {
-		n->result->errors++;
-	} else if (n->now_ns >= n->begin_ns) {
-		q->ini->bytes += cmd->len;
-		n->result->bytes += cmd->len;
-		mpn_hist_add(&n->result->lat, n->now_ns - q->start_ns);
-	}
-	if (n->now_ns < n->end_ns)
-		submit(q);
-}
-
-static uint64_t
-next_random(void *ctx)
-{
-	return draw(ctx);
-}
-
-static void
-weak_mac(void *ctx, const void *msg, size_t len, uint8_t out[16])
-{
-	uint64_t a = 14695981039346656037ull;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		a = (a ^ ((const uint8_t *)msg)[i]) * 1099511628211ull;
-	memcpy(out, &a, 8);
-	memcpy(out + 8, &a, 8);
-}
-
-static int
-get_buf(void *ctx, struct xfer_io *io)
-{
-	struct vnet *n = ctx;
-
-	if (n->conf->max_bufs != 0 && n->nb_bufs == n->conf->max_bufs)
-		return -ENOBUFS;
-	n->nb_bufs++;
-	n->bufs += io->len;
-	n->result->bufs_max = MPN_MAX(n->result->bufs_max, n->bufs);
-	io->buf = n;
-	return 0;
-}
-
-static void
-put_buf(void *ctx, struct xfer_io *io)
-{
-	struct vnet *n = ctx;
-
-	n->nb_bufs--;
-	n->bufs -= io->len;
-}
-
-static void
-start_io(void *ctx, struct xfer_io *io)
-{
-	struct vnet *n = ctx;
-
-	push(n, n->now_ns + n->conf->disk_ns, EV_DISK, TARGET, 0, io);
-}
-
-static void
-place_tgt(void *ctx, struct xfer_io *io, uint32_t off, const void *data, uint32_t len)
-{
-}
-
-static void
-place_ini(void *ctx, struct xfer_cmd *cmd, uint32_t off, const void *data, uint32_t len)
-{
-}
-
-static void
-ignore_event(void *ctx, enum xfer_ini_event ev, int status)
-{
-}
-
-static void *
-make_engine(size_t size)
-{
-	return aligned_alloc(64, (size + 63) & ~(size_t)63);
-}
-
-static int
-make_target(struct vnet *n)
-{
-	struct wire_geometry g = {
-		.size = VOLUME_BYTES,
-		.block_size = 512,
-		.max_transfer = WIRE_EBD_MAX_QUANTUM,
-		.max_zeroes = 1 << 20,
-		.flags = WIRE_VOL_FLUSH,
-		.name = "disk0",
-	};
-	struct xfer_tgt_conf conf;
-	uint8_t mac[6];
-
-	xfer_tgt_conf_default(&conf);
-	conf.max_depth = VNET_DEPTH_MAX;
-	conf.max_sessions = VNET_MAX_INI;
-	conf.credits = 512;
-	conf.grant_frames = n->conf->grant_frames;
-	conf.random = next_random;
-	conf.mac = weak_mac;
-	conf.buf_get = get_buf;
-	conf.buf_put = put_buf;
-	conf.place = place_tgt;
-	conf.io_start = start_io;
-	conf.ctx = n;
-	n->tgt = make_engine(xfer_tgt_size(&conf));
-	if (n->tgt == NULL || xfer_tgt_init(n->tgt, &conf) == NULL)
-		return -1;
-	make_mac(mac, TARGET);
-	if (xfer_tgt_port_add(n->tgt, mac, WIRE_EBD_P_LARGE) < 0)
-		return -1;
-	return xfer_tgt_export_add(n->tgt, &g) < 0 ? -1 : 0;
-}
-
-static int
-make_initiator(struct vnet *n, unsigned i)
-{
-	struct ini *ini = &n->ini[i];
-	struct xfer_ini_conf conf;
-	unsigned k;
-
-	xfer_ini_conf_default(&conf);
-	memset(conf.client_uuid, (int)i + 1, sizeof(conf.client_uuid));
-	conf.nonce = 1ull << XFER_NONCE_TRY_BITS;
-	make_mac(conf.mac, i);
-	make_mac(conf.target, TARGET);
-	memcpy(conf.volume, "disk0", sizeof("disk0"));
-	conf.p_max = WIRE_EBD_P_LARGE;
-	conf.depth = (uint16_t)n->conf->depth;
-	conf.slot_base = (uint16_t)(i * VNET_DEPTH_MAX);
-	conf.features = 0;
-	conf.rx_frames = 1024;
-	conf.rto_min_ns = RTO_MIN_NS;
-	conf.fail_after_ns = 0;
-	conf.place = place_ini;
-	conf.event = ignore_event;
-	conf.ctx = ini;
-	ini->net = n;
-	ini->node = i;
-	ini->eng = make_engine(xfer_ini_size(&conf));
-	if (ini->eng == NULL || xfer_ini_init(ini->eng, &conf) == NULL)
-		return -1;
-	for (k = 0; k < n->conf->depth; k++) {
-		ini->requests[k].ini = ini;
-		ini->requests[k].cmd.done = on_done;
-	}
-	return xfer_ini_open(ini->eng, n->now_ns);
 }
 
 /* ---- Running ---- */
@@ -619,7 +372,7 @@ run(struct vnet *n)
 	n->end_ns = n->begin_ns + n->conf->run_ns;
 	for (i = 0; i < n->conf->nb_ini; i++) {
 		for (k = 0; k < n->conf->depth; k++)
-			submit(&n->ini[i].requests[k]);
+			vnet_submit(&n->ini[i].requests[k]);
 		wake(n, i, n->now_ns);
 		run_channel(n, i);
 	}
@@ -692,9 +445,9 @@ vnet_run(const struct vnet_conf *conf, struct vnet_result *result)
 		n->wake_ns[i] = UINT64_MAX;
 		n->channel[i].naked = ~0ull;
 	}
-	rc = make_target(n);
+	rc = vnet_make_target(n);
 	for (i = 0; i < conf->nb_ini && rc == 0; i++)
-		rc = make_initiator(n, i);
+		rc = vnet_make_initiator(n, i);
 	if (rc == 0)
 		rc = run(n);
 	if (rc == 0)
