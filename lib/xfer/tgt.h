@@ -48,6 +48,8 @@ struct xfer_session {
 	uint32_t answered; /* commands that were answered, ever */
 	uint32_t nb_running; /* commands started and not answered */
 	uint32_t limit; /* highest cseq it may send; never goes back */
+	uint32_t told; /* the limit it was told last */
+	bool pressed; /* it has just used all it was told of */
 	uint32_t credit;
 	uint16_t slot_base; /* its slots are [slot_base, slot_base + depth) */
 	uint32_t nb_exec; /* in the back end */

@@ -341,6 +341,7 @@ tgt_rx_cmd(struct xfer_tgt *t, struct xfer_session *s, const struct wire_ebd *h,
 	if (d != WIRE_ACCEPT)
 		return d;
 	if (order > 0) {
+		s->pressed = !wire_seq_after(s->told, h->cseq);
 		d = start_new(t, s, io, h, rx);
 		tgt_credit_update(t, s);
 		return d;

@@ -47,7 +47,7 @@ fill_advert(const struct xfer_tgt *t, unsigned port, struct tgt_ctrl *c, uint8_t
 	return (uint32_t)(sizeof(a) + n * sizeof(v));
 }
 
-static const struct xfer_session *
+static struct xfer_session *
 session_of(const struct xfer_tgt *t, uint32_t sid)
 {
 	uint32_t i = sid & TGT_SID_MASK;
@@ -96,7 +96,7 @@ tx_ctrl(struct xfer_tgt *t, unsigned port, struct xfer_tx *tx, uint64_t now_ns)
 {
 	struct tgt_port *p = &t->ports[port];
 	struct tgt_ctrl *c = &p->ctrl[p->ctrl_head];
-	const struct xfer_session *s = session_of(t, c->sid);
+	struct xfer_session *s = session_of(t, c->sid);
 	uint8_t *at = (uint8_t *)tx->hdr + WIRE_EBD_HDR_LEN;
 	bool sealed = c->kind != WIRE_PROBE || c->sid == 0;
 	struct wire_ebd *h = xfer_tx_header(tx);
@@ -107,7 +107,8 @@ tx_ctrl(struct xfer_tgt *t, unsigned port, struct xfer_tx *tx, uint64_t now_ns)
 	h->tag = c->tag;
 	h->ts_echo = c->ts_echo;
 	h->ack = (uint32_t)c->status << 16;
-	h->limit = s != NULL ? s->limit : 0;
+	if (s != NULL)
+		h->limit = s->told = s->limit;
 	if (c->kind == WIRE_PROBE) {
 		sealed |= s != NULL && s->features & WIRE_FEAT_CRC;
 		tx->data_len = c->plen;
@@ -219,7 +220,7 @@ give_way(struct xfer_tgt *t, struct xfer_io *io)
 static void
 tx_io(struct xfer_tgt *t, unsigned port, struct xfer_io *io, struct xfer_tx *tx, uint64_t now_ns)
 {
-	const struct xfer_session *s = io->session;
+	struct xfer_session *s = io->session;
 	enum wire_ebd_kind kind = io->send_rsp     ? WIRE_RSP
 				  : io->naked != 0 ? WIRE_NAK
 				  : io->grant != 0 ? WIRE_GRANT
@@ -248,7 +249,7 @@ tx_io(struct xfer_tgt *t, unsigned port, struct xfer_io *io, struct xfer_tx *tx,
 		build_data(t, io, tx, h);
 		break;
 	}
-	h->limit = s->limit; /* the last fragment of a read has just raised it */
+	h->limit = s->told = s->limit; /* the last fragment of a read has just raised it */
 	xfer_tx_finish(tx, &t->stats, s->features & WIRE_FEAT_CRC);
 	give_way(t, io);
 }
