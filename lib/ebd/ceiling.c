@@ -178,12 +178,14 @@ map_memory(void *user, const char *volume, struct bare_memory *mem)
 	if (e == NULL || n == NULL)
 		return -ENOENT;
 	mem->bytes = e->geometry.size;
+	mem->read_only = (e->geometry.flags & WIRE_VOL_READONLY) != 0;
 	mem->base = vol_map(e->volume, 0, mem->bytes);
 	if (mem->base == NULL) {
 		rc = e->stand_in.base != NULL ? 0 : make_stand_in(sn, e);
 		if (rc < 0)
 			return rc;
 		*mem = e->stand_in;
+		mem->read_only = false;
 	}
 	mem->ref = st_memory_ref(n, mem->base, mem->bytes);
 	return 0;

@@ -11,7 +11,7 @@
  *	                  <-  STARTED(bytes)
  *	READ(addr, len)   ->
  *	                  <-  DATA ... DATA           header and payload, from the volume's memory
- *	WRITE + payload   ->
+ *	WRITE + payload   ->                          into the volume's memory
  *	                  <-  DONE                    at most one payload unit
  *	WRITE_CMD(len)    ->
  *	                  <-  GRANT ...               more than that
@@ -41,6 +41,7 @@ struct bare_memory {
 	uint8_t *base;
 	uint64_t bytes;
 	struct rte_mbuf_ext_shared_info *ref; /* counts the frames that do; NULL: copy */
+	bool read_only; /* what is written is let go of */
 };
 
 /* ---- The answerer ---- */

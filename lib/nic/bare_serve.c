@@ -139,20 +139,40 @@ nb_jobs(const struct server *s)
 	return s->tail - s->head;
 }
 
+/* Where it would be put by the protocol: a write is not over before its data is in the memory. */
+static void
+put_payload(struct server *s, const struct rte_mbuf *m, const struct bare_frame *f)
+{
+	uint8_t *to = s->memory.base + f->addr + f->off;
+	uint32_t skip = BARE_HDR_LEN;
+
+	if (s->memory.read_only || f->off > f->len || m->pkt_len - BARE_HDR_LEN > f->len - f->off)
+		return;
+	for (; m != NULL; m = m->next, skip = 0) {
+		memcpy(to, rte_pktmbuf_mtod_offset(m, const uint8_t *, skip), m->data_len - skip);
+		to += m->data_len - skip;
+	}
+}
+
 /* A command with its answer still to be made. @return false: it is none, or makes no sense */
 static inline bool
-take_command(struct server *s, const struct bare_frame *f)
+take_command(struct server *s, const struct rte_mbuf *m)
 {
+	const struct bare_frame *f = bare_header(m);
+
 	if (mpn_unlikely(f->len == 0 || f->len > bare_command_max(s->unit) ||
 			 f->addr > s->memory.bytes || f->len > s->memory.bytes - f->addr))
 		return false;
 	switch (f->kind) {
 	case BARE_DATA:
+		put_payload(s, m, f);
 		if (!f->last)
-			return true; /* its payload is let go of, as that of a WRITE */
+			return true;
+		break;
+	case BARE_WRITE:
+		put_payload(s, m, f);
 		break;
 	case BARE_READ:
-	case BARE_WRITE:
 	case BARE_WRITE_CMD:
 		break;
 	default:
@@ -175,7 +195,7 @@ take_burst(struct server *s, struct rte_mbuf **mbufs, unsigned n, uint64_t now_n
 
 		if (mpn_unlikely(f->kind == BARE_START || f->kind == BARE_STOP))
 			handle_control(s, nic, mbufs[i], now_ns);
-		else if (mpn_unlikely(!take_command(s, f)))
+		else if (mpn_unlikely(!take_command(s, mbufs[i])))
 			s->bad++;
 	}
 	rte_pktmbuf_free_bulk(mbufs, n);

@@ -131,22 +131,30 @@ test_a_volume_that_is_no_memory_has_a_stand_in(void **state)
 }
 
 /* What is written by a ceiling goes nowhere. */
+/* Where they would be put by the protocol; a volume that is read-only stays as it is. */
 static void
-test_writes_change_nothing(void **state)
+test_writes_arrive_in_the_volume(void **state)
 {
-	struct bench *b = bench_create(&answers, NULL, volumes);
-	struct ebd_queue *q = bench_open(b, "small");
-	struct count n = {0};
-	struct ebd_ceiling_conf conf = a_load(&n);
+	static const char *const both[] = {"small", "mem:64k", "fixed", "readonly:mem:64k", NULL};
+	static char buf[65536], want[2][65536];
+	struct bench *b = bench_create(&answers, NULL, both);
 	struct ebd_ceiling_result r;
-	static char buf[65536], zeroes[65536];
+	unsigned i;
 
-	conf.volume = "small";
-	conf.read_percent = 0;
-	assert_int_equal(ebd_ceiling_run(b->client, &conf, &r), 0);
-	check_result(&conf, &r, &n);
-	assert_int_equal(ebd_pread(q, buf, sizeof(buf), 0), sizeof(buf));
-	assert_memory_equal(buf, zeroes, sizeof(buf));
+	memset(want[0], 0x5a, sizeof(want[0]));
+	for (i = 0; i < 2; i++) {
+		struct ebd_queue *q = bench_open(b, both[2 * i]);
+		struct count n = {0};
+		struct ebd_ceiling_conf conf = a_load(&n);
+
+		conf.volume = both[2 * i];
+		conf.read_percent = 0;
+		conf.random = false;
+		assert_int_equal(ebd_ceiling_run(b->client, &conf, &r), 0);
+		check_result(&conf, &r, &n);
+		assert_int_equal(ebd_pread(q, buf, sizeof(buf), 0), sizeof(buf));
+		assert_memory_equal(buf, want[i], sizeof(buf));
+	}
 	bench_destroy(b);
 }
 
@@ -444,7 +452,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_loads_of_all_shapes_run),
 		cmocka_unit_test(test_a_volume_that_is_no_memory_has_a_stand_in),
-		cmocka_unit_test(test_writes_change_nothing),
+		cmocka_unit_test(test_writes_arrive_in_the_volume),
 		cmocka_unit_test(test_nobody_answers_unless_asked_to),
 		cmocka_unit_test(test_a_volume_nobody_has),
 		cmocka_unit_test(test_what_makes_no_sense_is_refused),
