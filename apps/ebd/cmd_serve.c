@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "control.h"
 #include "ebd_server.h"
 #include "mpn_out.h"
 #include "mpn_parse.h"
@@ -18,6 +19,7 @@
 #define MAX_LINKS 8
 #define FEW_CORES 2 /* with so many or fewer they are shared with the clients */
 #define MAX_SESSIONS 1024
+#define DESK_NS 2000000ull
 #define DRAIN_NS (5 * NSEC_PER_SEC)
 
 struct serve_conf {
@@ -28,6 +30,17 @@ struct serve_conf {
 	uint64_t lease_ns;
 	uint64_t period_ns; /* of the statistics line, 0: none */
 	const char *pidfile;
+	const char *config;
+	const char *control;
+	const char *metrics;
+};
+
+/* What is asked of the server beside its links. */
+struct desk {
+	struct control control;
+	struct endpoint *commands;
+	struct endpoint *metrics;
+	uint64_t next_ns;
 };
 
 static int
@@ -75,6 +88,30 @@ set_pidfile(void *cfg, const char *arg)
 }
 
 static int
+set_config(void *cfg, const char *arg)
+{
+	((struct serve_conf *)cfg)->config = arg;
+	return arg[0] != '\0' ? 0 : -EINVAL;
+}
+
+static int
+set_control(void *cfg, const char *arg)
+{
+	((struct serve_conf *)cfg)->control = arg;
+	return strchr(arg, '/') != NULL ? 0 : -EINVAL;
+}
+
+static int
+set_metrics(void *cfg, const char *arg)
+{
+	uint64_t port;
+
+	((struct serve_conf *)cfg)->metrics = arg;
+	return strchr(arg, '/') != NULL || mpn_parse_u64(arg, 1, UINT16_MAX, &port) == 0 ? 0
+											 : -EINVAL;
+}
+
+static int
 set_ceiling(void *cfg, const char *arg)
 {
 	((struct tool_conf *)cfg)->ceiling = true;
@@ -98,6 +135,12 @@ static const struct mpn_opt opts[] = {
 		set_period},
 	{"pidfile", 0, "FILE", "the name of a file",
 		"write the process id here when ready; removed at the end", set_pidfile},
+	{"config", 0, "FILE", "the name of a file",
+		"run the commands in this file, one a line, as ebd ctl has them", set_config},
+	{"control", 0, "PATH", "the path of a socket, with a '/'", "take commands of ebd ctl here",
+		set_control},
+	{"metrics", 0, "PATH|PORT", "the path of a socket, with a '/', or a port of 127.0.0.1",
+		"give counters as OpenMetrics here: GET /metrics", set_metrics},
 	{"ceiling", 0, NULL, NULL,
 		"answer ebd perf --ceiling: gives anybody on the link what is in the volumes",
 		set_ceiling},
@@ -200,13 +243,59 @@ write_pidfile(const struct serve_conf *conf)
 /* ---- The loop ---- */
 
 static void
-run(struct ebd_server *s, const struct serve_conf *conf)
+close_desk(struct desk *d)
+{
+	endpoint_close(d->commands);
+	endpoint_close(d->metrics);
+}
+
+static int
+open_desk(struct desk *d, struct ebd_server *s, const struct serve_conf *conf)
+{
+	const char *what = NULL;
+
+	d->control.server = s;
+	if (conf->config != NULL &&
+		control_run_file(&d->control, conf->tool.prog, conf->config) < 0)
+		return TOOL_USAGE;
+	if (conf->control != NULL) {
+		d->commands = endpoint_open(conf->control, "\n", control_answer, &d->control);
+		what = d->commands == NULL ? conf->control : NULL;
+	}
+	if (what == NULL && conf->metrics != NULL) {
+		d->metrics = endpoint_open(conf->metrics, "\r\n\r\n", metrics_answer, s);
+		what = d->metrics == NULL ? conf->metrics : NULL;
+	}
+	if (what == NULL)
+		return TOOL_GO_ON;
+	return tool_fail(&conf->tool, "'%s': cannot listen: %s", what, strerror(errno));
+}
+
+/* Off the path of requests: a few system calls, every few milliseconds. */
+static void
+attend(struct desk *d)
+{
+	uint64_t now_ns;
+
+	if (d->commands == NULL && d->metrics == NULL)
+		return;
+	now_ns = ebd_now_ns();
+	if (now_ns < d->next_ns)
+		return;
+	d->next_ns = now_ns + DESK_NS;
+	endpoint_poll(d->commands);
+	endpoint_poll(d->metrics);
+}
+
+static void
+run(struct ebd_server *s, const struct serve_conf *conf, struct desk *desk)
 {
 	struct rates rates = {.last_ns = ebd_now_ns()};
 
-	while (!tool_interrupted()) {
+	while (!tool_interrupted() && !desk->control.stop) {
 		unsigned work = ebd_server_poll(s);
 
+		attend(desk);
 		if (tool_take_usr1())
 			dump_counters(s);
 		if (conf->period_ns != 0) {
@@ -242,6 +331,7 @@ serve(const struct serve_conf *conf)
 {
 	struct ebd_server_conf sc;
 	struct ebd_server *s;
+	struct desk desk = {0};
 	int status;
 
 	serving_conf_init(&sc, &conf->tool);
@@ -253,14 +343,19 @@ serve(const struct serve_conf *conf)
 	s = serving_start(&conf->tool, &sc, conf->links, conf->nb_links, &status);
 	if (s == NULL)
 		return status;
-	status = conf->pidfile != NULL ? write_pidfile(conf) : TOOL_GO_ON;
+	status = open_desk(&desk, s, conf);
+	if (status == TOOL_GO_ON && conf->pidfile != NULL)
+		status = write_pidfile(conf);
 	if (status == TOOL_GO_ON) {
 		announce(s, conf);
+		notify_systemd("READY=1");
 		tool_show_log();
-		run(s, conf);
+		run(s, conf, &desk);
+		notify_systemd("STOPPING=1");
 		drain(s, conf);
 		status = TOOL_OK;
 	}
+	close_desk(&desk);
 	if (conf->pidfile != NULL)
 		(void)unlink(conf->pidfile);
 	ebd_server_destroy(s);
@@ -277,7 +372,7 @@ cmd_serve(int argc, char **argv)
 	status = tool_parse(&conf.tool, &usage, argc, argv, operands);
 	if (status != TOOL_GO_ON)
 		return status;
-	if (conf.tool.nb_volumes == 0)
+	if (conf.tool.nb_volumes == 0 && conf.config == NULL && conf.control == NULL)
 		return tool_misuse(&conf.tool,
 			"--volume: is missing: expected NAME=SPEC such as "
 			"disk0=file:disk.img, --volume help lists the kinds");

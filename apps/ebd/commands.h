@@ -11,5 +11,6 @@ int cmd_discover(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_copy(int argc, char **argv);
 int cmd_perf(int argc, char **argv);
+int cmd_ctl(int argc, char **argv);
 
 #endif

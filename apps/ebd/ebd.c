@@ -14,6 +14,7 @@ static const struct mpn_cmd commands[] = {
 	{"info", "--link LINK VOLUME", "show what a volume is like", cmd_info},
 	{"copy", "--link LINK SRC DST", "copy a volume to a file, a file to a volume", cmd_copy},
 	{"perf", "--link LINK VOLUME", "measure a volume", cmd_perf},
+	{"ctl", "--control PATH COMMAND", "tell a running server what to do", cmd_ctl},
 };
 
 int

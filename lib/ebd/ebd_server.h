@@ -76,6 +76,14 @@ int ebd_server_nic_add(struct ebd_server *s, struct mpn_nic *nic);
  * @return 0; -EEXIST (name), -EINVAL (name, spec), -ENOSPC, or what opening the volume gave
  */
 int ebd_export_add(struct ebd_server *s, const char *name, const char *spec);
+/**
+ * Export a volume no more, and close it. Its sessions end. Clients that are attached are told with their
+ * next frame; as it may come back, their requests wait for it as for a server that is gone, and fail
+ * after the time they were given. What was accepted ends first: ebd_server_poll() closes the volume when
+ * nothing refers to it any more.
+ * @return 0; -ENOENT (name)
+ */
+int ebd_export_remove(struct ebd_server *s, const char *name);
 /** One volume the server exports. */
 struct ebd_export_info {
 	char name[EBD_NAME_LEN];

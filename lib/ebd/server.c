@@ -85,7 +85,7 @@ poll_volumes(struct ebd_server *s)
 	unsigned work = 0, i;
 
 	for (i = 0; i < s->nb_exports; i++)
-		work += vol_poll(s->exports[i]->volume);
+		work += s->exports[i]->volume != NULL ? vol_poll(s->exports[i]->volume) : 0;
 	return work;
 }
 
@@ -94,8 +94,11 @@ in_volumes(const struct ebd_server *s)
 {
 	unsigned n = 0, i;
 
-	for (i = 0; i < s->nb_exports; i++)
+	for (i = 0; i < s->nb_exports; i++) {
+		if (s->exports[i]->volume == NULL)
+			continue;
 		n += vol_get_stats(s->exports[i]->volume)->in_flight;
+	}
 	return n;
 }
 
@@ -292,6 +295,17 @@ open_volume(struct ebd_server *s, const char *spec, struct volume **v)
 	return rc;
 }
 
+/* As xfer_tgt_export_add() does: the two have the same indices. */
+static unsigned
+find_place(const struct ebd_server *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->nb_exports && s->exports[i]->volume != NULL; i++)
+		;
+	return i;
+}
+
 static int
 check_name(const struct ebd_server *s, const char *name)
 {
@@ -309,7 +323,7 @@ check_name(const struct ebd_server *s, const char *name)
 			return mpn_log_err(
 				EEXIST, "ebd", "volume '%s': there is one of this name", name);
 	}
-	if (s->nb_exports == SERVER_MAX_EXPORTS)
+	if (find_place(s) == SERVER_MAX_EXPORTS)
 		return mpn_log_err(ENOSPC, "ebd", "volume '%s': a server has at most %d volumes",
 			name, SERVER_MAX_EXPORTS);
 	return 0;
@@ -319,6 +333,7 @@ int
 ebd_export_add(struct ebd_server *s, const char *name, const char *spec)
 {
 	struct export *e;
+	unsigned i;
 	int rc;
 
 	rc = check_name(s, name);
@@ -345,7 +360,12 @@ ebd_export_add(struct ebd_server *s, const char *name, const char *spec)
 		free(e);
 		return rc;
 	}
-	s->exports[s->nb_exports++] = e;
+	i = find_place(s);
+	if (i == s->nb_exports)
+		s->nb_exports++;
+	else
+		free(s->exports[i]);
+	s->exports[i] = e;
 	return 0;
 }
 
@@ -361,6 +381,8 @@ ebd_server_poll(struct ebd_server *s)
 			work += mpn_nic_poll(s->nics[i].nic);
 	}
 	work += poll_volumes(s);
+	if (mpn_unlikely(s->nb_leaving > 0))
+		export_end_leaving(s);
 	if (mpn_unlikely(s->wait_first != NULL))
 		work += export_run_waiting(s);
 	return work;

@@ -30,7 +30,8 @@
 struct export
 {
 	struct ebd_server *server;
-	struct volume *volume;
+	struct volume *volume; /* NULL: removed */
+	bool leaving; /* removed, and waits for its commands */
 	struct wire_geometry geometry;
 	struct bare_memory stand_in; /* for the ceiling, when the volume is not memory */
 #define X(name, text) uint64_t name;
@@ -69,6 +70,7 @@ struct ebd_server {
 	unsigned nb_nics;
 	struct export *exports[SERVER_MAX_EXPORTS];
 	unsigned nb_exports;
+	unsigned nb_leaving;
 	struct export_io *ios;
 	struct export_io *free_ios;
 	unsigned nb_ios;
@@ -85,6 +87,8 @@ void export_io_start(void *user, struct xfer_io *io, const struct st_target_data
 /* Start what waited for a descriptor. @return how many */
 unsigned export_run_waiting(struct ebd_server *s);
 void *export_map(void *user, const struct xfer_io *io);
+/* Close the volumes of exports that were removed and have nothing to do any more. */
+void export_end_leaving(struct ebd_server *s);
 void export_fill_geometry(struct export *e, const char *name);
 
 /* ---- ceiling.c ---- */

@@ -12,10 +12,15 @@ int
 ebd_export_get(const struct ebd_server *s, unsigned n, struct ebd_export_info *info)
 {
 	const struct wire_geometry *g;
+	unsigned i;
 
-	if (n >= s->nb_exports)
+	for (i = 0; i < s->nb_exports; i++) {
+		if (s->exports[i]->geometry.name[0] != '\0' && n-- == 0)
+			break;
+	}
+	if (i == s->nb_exports)
 		return -ENOENT;
-	g = &s->exports[n]->geometry;
+	g = &s->exports[i]->geometry;
 	memset(info, 0, sizeof(*info));
 	memcpy(info->name, g->name, sizeof(info->name));
 	info->size = g->size;
@@ -138,7 +143,7 @@ ebd_server_print_volumes(const struct ebd_server *s, const char *volume, struct 
 
 	mpn_out_array(o, "volumes");
 	for (i = 0; i < s->nb_exports; i++) {
-		if (is_wanted(s, i, volume))
+		if (s->exports[i]->volume != NULL && is_wanted(s, i, volume))
 			print_volume(s->exports[i], o);
 	}
 	mpn_out_close(o);

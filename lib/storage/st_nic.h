@@ -157,6 +157,8 @@ bool st_target_quiet(const struct st_nic *n);
  * copied.
  */
 struct rte_mbuf_ext_shared_info *st_memory_ref(struct st_nic *n, const void *mem, size_t len);
+/* No frame on its way refers to memory that is no arena: such memory may be given back. */
+bool st_memory_is_home(void);
 /* The personality goes away under the target. */
 void st_target_detach(struct st_nic *n);
 

@@ -217,6 +217,12 @@ st_memory_ref(struct st_nic *n, const void *mem, size_t len)
 	return arena != NULL ? &arena->shinfo : NULL;
 }
 
+bool
+st_memory_is_home(void)
+{
+	return __atomic_load_n(&uncounted.refcnt, __ATOMIC_ACQUIRE) == 1;
+}
+
 struct rte_mbuf_ext_shared_info *
 st_span_ref(struct st_span *span, struct st_nic *n, uint32_t off, uint32_t len)
 {

@@ -98,10 +98,46 @@ xfer_tgt_export_add(struct xfer_tgt *t, const struct wire_geometry *g)
 		if (memcmp(t->exports[i].geometry.name, g->name, WIRE_EBD_NAME_LEN) == 0)
 			return -EEXIST;
 	}
-	if (t->nb_exports == t->conf.max_exports)
+	/* The place of one that was removed, when nobody remembers it any more. */
+	for (i = 0; i < t->nb_exports; i++) {
+		if (!tgt_export_is_live(t, i) && !xfer_tgt_export_busy(t, i))
+			break;
+	}
+	if (i == t->conf.max_exports)
 		return -ENOSPC;
-	t->exports[t->nb_exports].geometry = *g;
-	return (int)t->nb_exports++;
+	t->exports[i].geometry = *g;
+	t->nb_exports = MPN_MAX(t->nb_exports, i + 1);
+	return (int)i;
+}
+
+int
+xfer_tgt_export_remove(struct xfer_tgt *t, uint32_t index, uint64_t now_ns)
+{
+	uint32_t i;
+
+	if (index >= t->nb_exports || !tgt_export_is_live(t, index))
+		return -ENOENT;
+	memset(t->exports[index].geometry.name, 0, WIRE_EBD_NAME_LEN);
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		struct xfer_session *s = &t->sessions[i];
+
+		if (s->export_index == index &&
+			(s->state == SESSION_LIVE || s->state == SESSION_OPENING))
+			tgt_session_kill(t, s, now_ns);
+	}
+	return 0;
+}
+
+bool
+xfer_tgt_export_busy(const struct xfer_tgt *t, uint32_t index)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		if (t->sessions[i].state != SESSION_FREE && t->sessions[i].export_index == index)
+			return true;
+	}
+	return false;
 }
 
 /* ---- Timers ---- */

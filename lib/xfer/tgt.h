@@ -179,6 +179,13 @@ tgt_finish_sent(struct xfer_tgt *t)
 		tgt_end_sent(t);
 }
 
+/* One that was removed has no name. */
+static inline bool
+tgt_export_is_live(const struct xfer_tgt *t, uint32_t index)
+{
+	return t->exports[index].geometry.name[0] != '\0';
+}
+
 static inline bool
 tgt_io_needs_buf(const struct xfer_io *io)
 {

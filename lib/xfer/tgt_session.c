@@ -33,7 +33,8 @@ find_export(const struct xfer_tgt *t, const char name[WIRE_EBD_NAME_LEN])
 	uint32_t i;
 
 	for (i = 0; i < t->nb_exports; i++) {
-		if (memcmp(t->exports[i].geometry.name, name, WIRE_EBD_NAME_LEN) == 0)
+		if (tgt_export_is_live(t, i) &&
+			memcmp(t->exports[i].geometry.name, name, WIRE_EBD_NAME_LEN) == 0)
 			return (int)i;
 	}
 	return -1;

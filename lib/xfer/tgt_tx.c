@@ -21,6 +21,17 @@ start_header(const struct xfer_tgt *t, unsigned port, struct wire_ebd *h, const 
 
 /* ---- Session answers ---- */
 
+/* Exports in front of index, without those that were removed. */
+static uint32_t
+count_live(const struct xfer_tgt *t, uint32_t index)
+{
+	uint32_t n = 0, i;
+
+	for (i = 0; i < index; i++)
+		n += tgt_export_is_live(t, i);
+	return n;
+}
+
 /* Volumes from c->index on, as many as fit. @return payload bytes */
 static uint32_t
 fill_advert(const struct xfer_tgt *t, unsigned port, struct tgt_ctrl *c, uint8_t *at)
@@ -28,8 +39,8 @@ fill_advert(const struct xfer_tgt *t, unsigned port, struct tgt_ctrl *c, uint8_t
 	struct wire_advert a = {
 		.epoch = t->conf.epoch,
 		.p_max = t->ports[port].p_max,
-		.nb_volumes = (uint16_t)t->nb_exports,
-		.first = (uint16_t)c->index,
+		.nb_volumes = (uint16_t)count_live(t, t->nb_exports),
+		.first = (uint16_t)count_live(t, c->index),
 	};
 	struct wire_advert_volume v;
 	const struct wire_geometry *g;
@@ -37,12 +48,14 @@ fill_advert(const struct xfer_tgt *t, unsigned port, struct tgt_ctrl *c, uint8_t
 
 	memcpy(a.target_uuid, t->conf.uuid, sizeof(a.target_uuid));
 	memcpy(at, &a, sizeof(a));
-	for (; c->index < c->last && n < WIRE_ADVERT_VOLUMES; c->index++, n++) {
+	for (; c->index < c->last && n < WIRE_ADVERT_VOLUMES; c->index++) {
+		if (!tgt_export_is_live(t, c->index))
+			continue;
 		g = &t->exports[c->index].geometry;
 		v = (struct wire_advert_volume){
 			.size = g->size, .block_size = g->block_size, .flags = g->flags};
 		memcpy(v.name, g->name, sizeof(v.name));
-		memcpy(at + sizeof(a) + n * sizeof(v), &v, sizeof(v));
+		memcpy(at + sizeof(a) + n++ * sizeof(v), &v, sizeof(v));
 	}
 	return (uint32_t)(sizeof(a) + n * sizeof(v));
 }

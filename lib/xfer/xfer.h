@@ -346,6 +346,14 @@ struct xfer_tgt *xfer_tgt_init(void *mem, const struct xfer_tgt_conf *conf);
 int xfer_tgt_port_add(struct xfer_tgt *t, const uint8_t mac[6], uint32_t p_max);
 /** @return the index of the export; -EEXIST (name), -ENOSPC, -EINVAL (geometry) */
 int xfer_tgt_export_add(struct xfer_tgt *t, const struct wire_geometry *geometry);
+/**
+ * Export it no more: its sessions end, their clients are told so when they ask again, and new ones are
+ * refused. Commands in the back end are waited for: see xfer_tgt_export_busy().
+ * @return 0; -ENOENT
+ */
+int xfer_tgt_export_remove(struct xfer_tgt *t, uint32_t index, uint64_t now_ns);
+/** A session of the export is not over yet. Its index is given away again when none is. */
+bool xfer_tgt_export_busy(const struct xfer_tgt *t, uint32_t index);
 
 /** A frame with our ethertype arrived on the port; the destination address was checked. */
 void xfer_tgt_rx(struct xfer_tgt *t, unsigned port, const struct xfer_rx *rx, uint64_t now_ns);

@@ -47,6 +47,7 @@ q missing-vhost 240 missing.sh vhost
   missing-memif 240 missing.sh memif
 q errors 120 errors.sh
 q diskfull 120 diskfull.sh
+q control 120 control.sh
 q nbd 180 nbd.sh
   rbd 240 rbd.sh
 q idle 120 idle.sh
