@@ -19,6 +19,7 @@ cd "$(dirname "$0")/.."
 # name, is it the same whatever else goes on, title, command. @ is the build directory.
 sections='
 table|timed|Ratios to the ceiling and to nbdkit|test/perf/table.sh --build @
+stages|timed|Cycles of a request by stage|test/perf/stages.sh --build @
 instructions|exact|Instructions of a request|test/perf/instructions_table.sh --build @
 crossover|timed|Copy or refer: the crossover|@/test/perf/crossover
 rfc5532|timed|The table of RFC 5532, again|test/perf/rfc5532.sh --build @

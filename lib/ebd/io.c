@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ebd_int.h"
+#include "mpn_stage.h"
 
 /* How long a synchronous call that was interrupted waits for its request to be taken back. */
 #define ABORT_NS (500ull * 1000 * 1000)
@@ -189,6 +190,7 @@ ebd_submit_burst(struct ebd_queue *q, struct ebd_io **ios, unsigned n)
 	unsigned i;
 	int err;
 
+	MPN_STAGE_BEGIN(SUBMIT);
 	for (i = 0; i < n; i++) {
 		err = submit_one(q, (struct io *)ios[i]);
 		if (mpn_unlikely(err != 0)) {
@@ -196,6 +198,7 @@ ebd_submit_burst(struct ebd_queue *q, struct ebd_io **ios, unsigned n)
 			break;
 		}
 	}
+	MPN_STAGE_END();
 	return i;
 }
 

@@ -9,6 +9,7 @@
 #include <rte_ether.h>
 #include <rte_prefetch.h>
 
+#include "mpn_stage.h"
 #include "nic_internal.h"
 
 #define MAC48 0xffffffffffffull
@@ -92,16 +93,28 @@ nic_take_burst(struct mpn_nic *nic, struct rte_mbuf **mbufs, unsigned n)
 	nic->stats.rx_bytes += bytes;
 	if (nb_drop > 0)
 		rte_pktmbuf_free_bulk(drop, nb_drop);
+	MPN_STAGE_BEGIN(FLOW);
 	push_flows(nic);
+	MPN_STAGE_END();
 }
 
 unsigned
 nic_receive(struct mpn_nic *nic)
 {
 	struct rte_mbuf *mbufs[MPN_BURST];
-	unsigned n = rte_eth_rx_burst(nic->port_id, 0, mbufs, RX_BURST);
+	unsigned n;
 
-	if (n > 0)
+	{
+		MPN_STAGE_BEGIN(POLL);
+		n = rte_eth_rx_burst(nic->port_id, 0, mbufs, RX_BURST);
+		if (n == 0)
+			MPN_STAGE_WAS(OTHER);
+		MPN_STAGE_END();
+	}
+	if (n > 0) {
+		MPN_STAGE_BEGIN(CLASSIFY);
 		nic_take_burst(nic, mbufs, n);
+		MPN_STAGE_END();
+	}
 	return n;
 }

@@ -10,6 +10,7 @@
 
 #include <rte_errno.h>
 
+#include "mpn_stage.h"
 #include "nic_internal.h"
 
 static struct rte_ring *
@@ -121,7 +122,9 @@ offer_kept(struct mpn_nic *nic, struct mpn_flow *flow, unsigned max)
 	/* A frame is the port's once it has been taken: measure before. */
 	for (unsigned i = 0; i < want; i++)
 		len[i] = flow->kept[i]->pkt_len;
+	MPN_STAGE_BEGIN(SEND);
 	sent = rte_eth_tx_burst(nic->port_id, 0, flow->kept, (uint16_t)want);
+	MPN_STAGE_END();
 	for (unsigned i = 0; i < sent; i++)
 		bytes += len[i];
 	flow->nb_kept = (uint16_t)(flow->nb_kept - sent);

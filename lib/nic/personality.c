@@ -11,6 +11,7 @@
 
 #include "mpn_log.h"
 #include "mpn_parse.h"
+#include "mpn_stage.h"
 #include "nic_internal.h"
 
 #define MAX_KINDS 16
@@ -382,9 +383,13 @@ personality_run(struct mpn_personality *p, uint64_t now_ns)
 {
 	struct rte_mbuf *mbufs[MPN_BURST];
 	uint64_t bytes = 0;
-	unsigned n;
+	unsigned n, work;
 
+	MPN_STAGE_BEGIN(FLOW);
 	n = rte_ring_sc_dequeue_burst(p->flow.rx, (void **)mbufs, MPN_BURST, NULL);
+	if (n == 0)
+		MPN_STAGE_WAS(OTHER);
+	MPN_STAGE_NEXT(XFER);
 	if (n > 0) {
 		for (unsigned i = 0; i < n; i++)
 			bytes += mbufs[i]->pkt_len;
@@ -392,7 +397,11 @@ personality_run(struct mpn_personality *p, uint64_t now_ns)
 		p->flow.stats.rx_bytes += bytes;
 		p->ops->rx_burst(p, mbufs, n, now_ns);
 	}
-	return n + p->ops->poll(p, now_ns);
+	work = n + p->ops->poll(p, now_ns);
+	if (work == 0)
+		MPN_STAGE_WAS(OTHER);
+	MPN_STAGE_END();
+	return work;
 }
 
 void

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "mpn_stage.h"
 #include "nic_internal.h"
 
 /*
@@ -98,7 +99,9 @@ nic_transmit(struct mpn_nic *nic, uint64_t now_ns)
 		drop_all(nic);
 		return 0;
 	}
+	MPN_STAGE_BEGIN(SCHEDULE);
 	sent = port_has_room(nic) ? nic->sched->run(nic, now_ns) : 0;
+	MPN_STAGE_END();
 	if (sent > 0 || nic->tx_waiting_since_ns == 0) {
 		nic->tx_waiting_since_ns = now_ns;
 		nic->tx_stuck = sent > 0 ? false : nic->tx_stuck;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "mpn_stage.h"
 #include "st_copy.h"
 
 static const char *const site_names[] = {
@@ -36,7 +37,9 @@ st_copy_site_text(enum st_copy_site site)
 void
 st_copy(struct st_copy_stats *stats, enum st_copy_site site, void *dst, const void *src, size_t n)
 {
+	MPN_STAGE_BEGIN(PLACEMENT);
 	memcpy(dst, src, n);
+	MPN_STAGE_END();
 	stats->site_bytes[site] += n;
 	stats->site_count[site]++;
 	/* Bytes that moved before, or that need not have: a second copy of the same payload. */
