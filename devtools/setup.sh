@@ -20,7 +20,7 @@ setup_set() {
 	test) # the second compiler and its run-time, checkers, judges and rivals
 		echo git make libcmocka-dev clang clang-format libclang-rt-14-dev shellcheck doxygen \
 			tshark iproute2 util-linux procps e2fsprogs xfsprogs fdisk nbdkit nbdkit-plugin-dev \
-			libnbd-bin qemu-utils fuse3 fio ceph-mon ceph-osd ceph-common
+			libnbd-bin qemu-utils fuse3 fio dpkg-dev ceph-mon ceph-osd ceph-common
 		;;
 	bench) # what devtools/bench.sh compares with, and how it counts
 		echo util-linux nbdkit fio valgrind

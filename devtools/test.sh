@@ -93,7 +93,9 @@ part_lint() {
 }
 
 part_gcc() {
-	CC=gcc build gcc --prefix "$PWD/$B/root" --libdir lib || return
+	report_run "source of fio" 300 devtools/fetch-fio.sh "$B/fio"
+	CC=gcc build gcc --prefix "$PWD/$B/root" --libdir lib \
+		-Dfio_source="$(devtools/fetch-fio.sh "$B/fio" 2>/dev/null)" || return
 	report_meson gcc "$B/gcc" --suite unit --suite fuzz
 	part_sim gcc
 }

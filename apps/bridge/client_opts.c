@@ -105,7 +105,7 @@ parse_ms(const char *arg, uint64_t *ms)
 }
 
 static int
-set_timeout(void *cfg, const char *arg)
+set_connect_timeout(void *cfg, const char *arg)
 {
 	struct client_opts *o = cfg;
 
@@ -153,8 +153,8 @@ const struct mpn_opt client_opts_table[] = {
 	 "the server that has the volume; default: whoever answers", set_target},
 	{"crc", 0, "on|off|auto", "on, off or auto",
 	 "checksums in frames; default: auto, as the link needs", set_crc},
-	{"timeout", 0, "TIME", "a time from 1ms to 24h, such as 500ms or 10s",
-	 "wait so long for a server to answer; default: 5s", set_timeout},
+	{"connect-timeout", 0, "TIME", "a time from 1ms to 24h, such as 500ms or 10s",
+	 "wait so long for a server to answer; default: 5s", set_connect_timeout},
 	{"fail-after", 0, "TIME", "a time such as 30s, or never",
 	 "fail requests when the server has been gone so long; default: 30s", set_fail_after},
 	{"idle", 0, "POLICY", "auto, spin, yield or sleep",

@@ -7,7 +7,8 @@
  *
  * A client is one end of a link. It discovers targets and opens queues; a queue is one session to one
  * volume. Requests are prepared in the caller's memory, submitted in bursts, and completed inside
- * ebd_poll(). Everything of one client belongs to one thread.
+ * ebd_poll(). Everything of one client belongs to one thread at a time: threads that
+ * hand it over, or take turns by a lock, are the caller's to order.
  *
  *	struct ebd_client *c = ebd_client_create(&(struct ebd_client_conf){.link = "virtio:ebd0.sock"});
  *	struct ebd_queue *q = ebd_queue_open(c, &(struct ebd_queue_conf){.volume = "disk0"});

@@ -11,6 +11,7 @@ BUILD=$(realpath "${MPNIC_BUILD:?run it by test/system/run.sh}")
 EBD=$BUILD/apps/ebd/ebd
 MPNIC=$BUILD/apps/mpnic/mpnic
 NBD_PLUGIN=$BUILD/apps/nbdkit-ebd/nbdkit-ebd-plugin.so
+FIO_ENGINE=$BUILD/apps/fio-ebd/fio-ebd.so
 SRC=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../..")
 PATH=$PATH:/usr/sbin:/sbin
 

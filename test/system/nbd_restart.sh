@@ -36,7 +36,7 @@ cpu=$(cpu_percent kit 2)
 
 # A volume that has gone for good is an error, and works again when it is back.
 nbd_stop kit
-nbd_serve kit -- disk0 fail-after=2s timeout=2s
+nbd_serve kit -- disk0 fail-after=2s connect-timeout=2s
 stop_server server
 serve server "$SERVER_LINK" other=mem:1M
 timeout 60 nbdcopy "$URI" out.img 2>run.err && fail "a volume that is gone was copied"

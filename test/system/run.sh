@@ -55,6 +55,7 @@ q wire-1500 240 wire.sh 1500
   wire-9000 240 wire.sh 9000
 q mpnic 120 mpnic.sh
 q nbd-clients 240 nbd_clients.sh
+q fio 120 fio.sh
   nbd-filters 120 nbd_filters.sh
   nbd-restart 240 nbd_restart.sh
   nbd-ext4 240 nbd_fuse.sh ext4
