@@ -142,7 +142,7 @@ static const struct mpn_opt opts[] = {
 	{"metrics", 0, "PATH|PORT", "the path of a socket, with a '/', or a port of 127.0.0.1",
 		"give counters as OpenMetrics here: GET /metrics", set_metrics},
 	{"ceiling", 0, NULL, NULL,
-		"answer ebd perf --ceiling: gives anybody on the link what is in the volumes",
+		"answer ebd perf --ceiling: anybody on the link reads and writes the volumes",
 		set_ceiling},
 	{"help", 'h', NULL, NULL, "print this", tool_set_help},
 };

@@ -286,7 +286,7 @@ int ebd_write_zeroes(struct ebd_queue *q, uint64_t off, uint64_t len, unsigned f
 
 /** A load as it would be without a protocol. */
 struct ebd_ceiling_conf {
-	const char *volume; /**< whose memory is read; what is written is thrown away */
+	const char *volume; /**< whose memory is read and, unless it is read-only, written */
 	uint8_t target_mac[6]; /**< all zero: whoever has the volume */
 	uint64_t off; /**< of the range used, bytes */
 	uint64_t size; /**< of the range used, bytes; 0: to the end */

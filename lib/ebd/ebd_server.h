@@ -36,8 +36,8 @@ struct ebd_server_conf {
 	int lcore; /**< as in struct ebd_client_conf */
 	enum ebd_idle idle; /**< for ebd_server_idle() */
 	/**
-	 * Answer ebd_ceiling_run(), too: to anybody on the link, who gets what the volumes hold without a
-	 * session or a check. For measuring, never by default.
+	 * Answer ebd_ceiling_run(), too: to anybody on the link, who reads what the volumes hold and, unless
+	 * they are read-only, writes to them, without a session or a check. For measuring, never by default.
 	 */
 	bool ceiling;
 	const char *
