@@ -36,6 +36,8 @@ static const struct tool_usage usage = {
 	.text = "Tells a running server what to do, and prints its answer as JSON:\n"
 		"  add NAME=SPEC  export a volume\n"
 		"  remove NAME    export a volume no more: its sessions end\n"
+		"  resize NAME    look at the size of a volume again; clients are told\n"
+		"  readonly NAME  make a volume read-only; clients are told\n"
 		"  volumes        volumes and their counters\n"
 		"  sessions       who is attached\n"
 		"  stop           answer what was accepted, and end\n",

@@ -36,6 +36,18 @@ run_remove(struct control *c, const char *arg, struct mpn_out *o)
 }
 
 static int
+run_resize(struct control *c, const char *arg, struct mpn_out *o)
+{
+	return ebd_export_resize(c->server, arg);
+}
+
+static int
+run_readonly(struct control *c, const char *arg, struct mpn_out *o)
+{
+	return ebd_export_set_readonly(c->server, arg);
+}
+
+static int
 run_volumes(struct control *c, const char *arg, struct mpn_out *o)
 {
 	ebd_server_print_volumes(c->server, NULL, o);
@@ -59,6 +71,8 @@ run_stop(struct control *c, const char *arg, struct mpn_out *o)
 static const struct command commands[] = {
 	{"add", "NAME=SPEC", "export a volume", run_add},
 	{"remove", "NAME", "export a volume no more: its sessions end", run_remove},
+	{"resize", "NAME", "look at the size of a volume again; clients are told", run_resize},
+	{"readonly", "NAME", "make a volume read-only; clients are told", run_readonly},
 	{"volumes", NULL, "volumes and their counters", run_volumes},
 	{"sessions", NULL, "who is attached", run_sessions},
 	{"stop", NULL, "answer what was accepted, and end", run_stop},
@@ -124,7 +138,9 @@ control_run(struct control *c, const char *line, char *reason, size_t size, stru
 	cmd = find_command(copy);
 	if (cmd == NULL) {
 		(void)snprintf(reason, size,
-			"'%.32s': expected add, remove, volumes, sessions or stop", copy);
+			"'%.32s': expected add, remove, resize, readonly, volumes, sessions or "
+			"stop",
+			copy);
 		return -EINVAL;
 	}
 	if ((cmd->arg != NULL) != (arg[0] != '\0')) {

@@ -133,6 +133,12 @@ struct ebd_queue_conf {
 	uint64_t fail_after_ms;
 	/** 1: checksums on, 0: as the link needs, -1: off. */
 	int crc;
+	/**
+	 * Called inside ebd_poll() when the volume has another size or became read-only: see
+	 * ebd_queue_info(). It may submit, not close. NULL: nobody is told.
+	 */
+	void (*changed)(struct ebd_queue *q, void *arg);
+	void *changed_arg;
 };
 #define EBD_FOREVER UINT64_MAX /**< for fail_after_ms */
 

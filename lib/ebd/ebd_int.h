@@ -35,6 +35,8 @@ struct ebd_queue {
 	int refused; /* why the target did not open the session, 0: it did not say */
 	int dead; /* why the session has ended for good */
 	unsigned callbacks; /* ran so far */
+	void (*changed)(struct ebd_queue *q, void *arg);
+	void *changed_arg;
 	struct ebd_stats stats;
 };
 

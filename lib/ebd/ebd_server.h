@@ -84,6 +84,14 @@ int ebd_export_add(struct ebd_server *s, const char *name, const char *spec);
  * @return 0; -ENOENT (name)
  */
 int ebd_export_remove(struct ebd_server *s, const char *name);
+/**
+ * Look at the size of a volume again: its image has grown, or was cut. Clients that are attached are
+ * told: see ebd_queue_conf.changed.
+ * @return 0; -ENOENT (name), -EOPNOTSUPP (a kind whose size stays), or what the back end gave
+ */
+int ebd_export_resize(struct ebd_server *s, const char *name);
+/** Make a volume read-only for good. Clients are told. @return 0; -ENOENT (name) */
+int ebd_export_set_readonly(struct ebd_server *s, const char *name);
 /** One volume the server exports. */
 struct ebd_export_info {
 	char name[EBD_NAME_LEN];

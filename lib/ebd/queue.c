@@ -32,6 +32,10 @@ on_event(struct net_st_device *dev, enum xfer_ini_event ev, int status)
 	case XFER_EV_CLOSED:
 		q->dead = -ECANCELED;
 		break;
+	case XFER_EV_CHANGED:
+		if (q->changed != NULL)
+			q->changed(q, q->changed_arg);
+		break;
 	default:
 		break;
 	}
@@ -152,6 +156,8 @@ ebd_queue_open(struct ebd_client *c, const struct ebd_queue_conf *conf)
 	if (q == NULL)
 		return mpn_err_null(ENOMEM);
 	q->client = c;
+	q->changed = conf->changed;
+	q->changed_arg = conf->changed_arg;
 	mpn_list_add_tail(&c->queues, &q->node);
 	rc = open_device(q, conf);
 	if (rc == 0) {

@@ -274,6 +274,20 @@ rbd_open_volume(struct volume *v, const char *spec)
 	return rc;
 }
 
+static int
+rbd_refresh(struct volume *v)
+{
+	struct rbd_priv *p = vol_priv(v);
+	uint64_t size = 0;
+	int rc = rbd_get_size(p->image, &size);
+
+	if (rc < 0)
+		return mpn_log_err(
+			-rc, "volume", "'%s': cannot get its size: %s", p->name, strerror(-rc));
+	vol_info_rw(v)->size = size & ~511ull;
+	return 0;
+}
+
 const struct vol_ops vol_rbd_ops = {
 	.name = "rbd",
 	.synopsis = RBD_SYNOPSIS,
@@ -285,4 +299,5 @@ const struct vol_ops vol_rbd_ops = {
 	.poll = rbd_poll_volume,
 	.next_ns = rbd_next_ns,
 	.fd = rbd_fd,
+	.refresh = rbd_refresh,
 };

@@ -47,5 +47,6 @@ const struct vol_ops vol_readonly_ops = {
 	.filter = true,
 	.open = readonly_open,
 	.submit = readonly_submit,
+	.refresh = vol_refresh_lower,
 	.map = readonly_map,
 };

@@ -339,6 +339,41 @@ vol_poll(struct volume *v)
 	return n;
 }
 
+int
+vol_refresh(struct volume *v)
+{
+	struct vol_info before = v->info;
+	int rc;
+
+	if (v->ops->refresh == NULL)
+		return mpn_log_err(
+			EOPNOTSUPP, "volume", "'%s': %s keeps its size", v->spec, v->ops->name);
+	rc = v->ops->refresh(v);
+	if (rc == 0 && info_is_sound(&v->info))
+		return 0;
+	v->info = before;
+	if (rc != 0)
+		return mpn_err(-rc);
+	return mpn_log_err(EINVAL, "volume", "'%s': no usable size now", v->spec);
+}
+
+int
+vol_refresh_lower(struct volume *v)
+{
+	int rc = vol_refresh(v->lower);
+
+	if (rc == 0)
+		v->info.size = v->lower->info.size;
+	return rc;
+}
+
+void
+vol_set_readonly(struct volume *v)
+{
+	v->info.caps &= VOL_CAP_ROTATIONAL;
+	v->info.caps |= VOL_CAP_READONLY;
+}
+
 void *
 vol_map(struct volume *v, uint64_t off, uint64_t len)
 {

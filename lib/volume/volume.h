@@ -145,6 +145,11 @@ struct vol_ops {
 	uint64_t (*next_ns)(struct volume *v);
 	/** A descriptor that is readable when poll() has completions, or -1. May be NULL (-1). */
 	int (*fd)(struct volume *v);
+	/**
+	 * Look at the size again: set it in info. 0 or -errno after a log line; NULL: the size stays. A
+	 * filter whose size is that of the volume below has vol_refresh_lower().
+	 */
+	int (*refresh)(struct volume *v);
 	/** Print what is special about this kind into the open object of o. May be NULL. */
 	void (*print)(const struct volume *v, struct mpn_out *o);
 };
@@ -175,6 +180,14 @@ void vol_close(struct volume *v);
 int vol_submit(struct volume *v, struct vol_io *io) MPN_MUST_CHECK;
 /** Run completions; no system call when nothing is in flight. @return how many ran */
 unsigned vol_poll(struct volume *v);
+/**
+ * The medium may have another size by now: find out. What is in flight behind a new end fails.
+ * @return 0; -EOPNOTSUPP (this kind, or a filter on it, keeps its size), or what the back end gave;
+ *   also logged
+ */
+int vol_refresh(struct volume *v) MPN_MUST_CHECK;
+/** From now on nobody writes. */
+void vol_set_readonly(struct volume *v);
 /** See vol_ops.map. NULL also when the range is outside the volume. */
 void *vol_map(struct volume *v, uint64_t off, uint64_t len);
 /** Nanoseconds until vol_poll() has work although nothing arrives at vol_fd(); UINT64_MAX: never. */
@@ -225,6 +238,8 @@ const char *vol_split_filter(const struct volume *v, const char *spec, char *arg
 /** Open v's lower volume and take over its info. flags: enum vol_open_flag to add. Logs. */
 int vol_open_lower(struct volume *v, const char *spec, unsigned flags) MPN_MUST_CHECK;
 struct volume *vol_lower(const struct volume *v);
+/** See vol_ops.refresh. */
+int vol_refresh_lower(struct volume *v) MPN_MUST_CHECK;
 /** Hand a request that v holds on to the lower volume; from submit() or poll(). */
 void vol_pass(struct volume *v, struct vol_io *io);
 /** Log that value is wrong for v's argument key and what would be right; gives -EINVAL. */

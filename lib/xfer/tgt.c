@@ -128,6 +128,27 @@ xfer_tgt_export_remove(struct xfer_tgt *t, uint32_t index, uint64_t now_ns)
 	return 0;
 }
 
+int
+xfer_tgt_export_change(struct xfer_tgt *t, uint32_t index, uint64_t size, uint32_t flags)
+{
+	struct wire_geometry *g;
+	uint32_t i;
+
+	if (index >= t->nb_exports || !tgt_export_is_live(t, index))
+		return -ENOENT;
+	g = &t->exports[index].geometry;
+	if (size == 0 || size % g->block_size != 0)
+		return -EINVAL;
+	g->size = size;
+	g->flags = flags;
+	g->generation++;
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		if (t->sessions[i].state == SESSION_LIVE && t->sessions[i].export_index == index)
+			t->sessions[i].nb_events = TGT_EVENTS;
+	}
+	return 0;
+}
+
 bool
 xfer_tgt_export_busy(const struct xfer_tgt *t, uint32_t index)
 {
@@ -145,10 +166,16 @@ xfer_tgt_export_busy(const struct xfer_tgt *t, uint32_t index)
 static void
 tick_session(struct xfer_tgt *t, struct xfer_session *s, uint64_t now_ns)
 {
+	struct wire_ebd to = {.sid = s->sid, .tag = s->tag};
 	uint64_t idle = now_ns - s->last_rx_ns;
 
 	if (s->state != SESSION_LIVE)
 		return;
+	if (mpn_unlikely(s->nb_events > 0)) {
+		s->nb_events--;
+		memcpy(to.src, s->mac, sizeof(to.src));
+		(void)tgt_ctrl_push(t, s->port, &to, WIRE_CTRL, WIRE_CTRL_EVENT);
+	}
 	if (idle >= t->conf.lease_ns) {
 		t->stats.collected++;
 		tgt_session_kill(t, s, now_ns);

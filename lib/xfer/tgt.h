@@ -10,6 +10,7 @@
 
 #define TGT_TICK_NS (100ull * XFER_NSEC_PER_MSEC)
 #define TGT_IDLE_NS XFER_NSEC_PER_SEC /* a session idle for so long falls back to few credits */
+#define TGT_EVENTS 3 /* frames that tell a session of a change, one a tick */
 #define TGT_START_CREDITS 8
 #define TGT_COOKIE_NS (10 * XFER_NSEC_PER_SEC) /* a challenge is good for so long */
 #define TGT_GRANT_FRAGS 16 /* fragments in a grant */
@@ -54,6 +55,7 @@ struct xfer_session {
 	uint16_t slot_base; /* its slots are [slot_base, slot_base + depth) */
 	uint32_t nb_exec; /* in the back end */
 	uint64_t last_rx_ns;
+	uint32_t nb_events; /* EVENT frames that are still to be sent */
 	uint64_t commands;
 	struct xfer_io *window; /* by slot: the newest command of each */
 };

@@ -89,6 +89,11 @@ fill_ctrl(const struct xfer_tgt *t, const struct tgt_ctrl *c, const struct xfer_
 		tgt_session_fill_opened(t, s, &o);
 		memcpy(at, &o, sizeof(o));
 		return sizeof(o);
+	case WIRE_CTRL_EVENT:
+		if (s == NULL)
+			return -1;
+		memcpy(at, &t->exports[s->export_index].geometry, sizeof(struct wire_geometry));
+		return sizeof(struct wire_geometry);
 	case WIRE_CTRL_REFUSED:
 		memcpy(at, &r, sizeof(r));
 		return sizeof(r);

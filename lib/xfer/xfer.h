@@ -352,6 +352,11 @@ int xfer_tgt_export_add(struct xfer_tgt *t, const struct wire_geometry *geometry
  * @return 0; -ENOENT
  */
 int xfer_tgt_export_remove(struct xfer_tgt *t, uint32_t index, uint64_t now_ns);
+/**
+ * The volume has another size, or other flags: sessions that are open are told, three times within a
+ * second as frames may be lost. Its name and block size stay. @return 0; -ENOENT, -EINVAL
+ */
+int xfer_tgt_export_change(struct xfer_tgt *t, uint32_t index, uint64_t size, uint32_t flags);
 /** A session of the export is not over yet. Its index is given away again when none is. */
 bool xfer_tgt_export_busy(const struct xfer_tgt *t, uint32_t index);
 
