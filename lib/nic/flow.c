@@ -25,15 +25,16 @@ make_ring(const char *dir, uint32_t size, int socket_id)
 }
 
 int
-flow_init(struct mpn_flow *flow, uint32_t size, int socket_id)
+flow_init(struct mpn_flow *flow, uint32_t size, bool data, int socket_id)
 {
 	flow->size = size;
 	flow->rx_mark = size - size / 8;
 	flow->nb_stage = 0;
-	flow->nb_kept = 0;
 	flow->rx = make_ring("rx", size, socket_id);
-	flow->tx = make_ring("tx", size, socket_id);
-	if (flow->rx == NULL || flow->tx == NULL) {
+	flow->tx.ring = make_ring("tx", size, socket_id);
+	if (data)
+		flow->data.ring = make_ring("data", size, socket_id);
+	if (flow->rx == NULL || flow->tx.ring == NULL || (data && flow->data.ring == NULL)) {
 		flow_fini(flow);
 		return mpn_err(ENOMEM);
 	}
@@ -45,12 +46,13 @@ flow_fini(struct mpn_flow *flow)
 {
 	if (flow->rx != NULL)
 		(void)flow_drop_rx(flow);
-	if (flow->tx != NULL)
-		(void)flow_drop_tx(flow);
+	(void)flow_drop_tx(flow);
 	rte_ring_free(flow->rx);
-	rte_ring_free(flow->tx);
+	rte_ring_free(flow->tx.ring);
+	rte_ring_free(flow->data.ring);
 	flow->rx = NULL;
-	flow->tx = NULL;
+	flow->tx.ring = NULL;
+	flow->data.ring = NULL;
 }
 
 unsigned
@@ -92,44 +94,57 @@ flow_drop_rx(struct mpn_flow *flow)
 	return n;
 }
 
+static unsigned
+drop_lane(struct flow_lane *lane)
+{
+	unsigned n = lane->nb_kept;
+
+	rte_pktmbuf_free_bulk(lane->kept, n);
+	lane->nb_kept = 0;
+	return lane->ring != NULL ? n + drop_ring(lane->ring) : n;
+}
+
 unsigned
 flow_drop_tx(struct mpn_flow *flow)
 {
-	unsigned n = flow->nb_kept;
+	unsigned n = drop_lane(&flow->tx) + drop_lane(&flow->data);
 
-	rte_pktmbuf_free_bulk(flow->kept, n);
-	flow->nb_kept = 0;
-	n += drop_ring(flow->tx);
 	flow->stats.tx_dropped += n;
 	return n;
+}
+
+unsigned
+flow_lane_len(const struct flow_lane *lane)
+{
+	return lane->ring != NULL ? lane->nb_kept + rte_ring_count(lane->ring) : 0;
 }
 
 bool
 flow_tx_waits(const struct mpn_flow *flow)
 {
-	return flow->nb_kept > 0 || !rte_ring_empty(flow->tx);
+	return flow_lane_len(&flow->tx) > 0 || flow_lane_len(&flow->data) > 0;
 }
 
 /* Frames the port did not take stay in kept[], in order, in front of the ring. */
 static unsigned
-offer_kept(struct mpn_nic *nic, struct mpn_flow *flow, unsigned max)
+offer_kept(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max)
 {
-	unsigned want = MPN_MIN(flow->nb_kept, max);
+	unsigned want = MPN_MIN(lane->nb_kept, max);
 	uint64_t bytes = 0;
 	unsigned sent;
 	uint32_t len[MPN_BURST];
 
 	/* A frame is the port's once it has been taken: measure before. */
 	for (unsigned i = 0; i < want; i++)
-		len[i] = flow->kept[i]->pkt_len;
+		len[i] = lane->kept[i]->pkt_len;
 	MPN_STAGE_BEGIN(SEND);
-	sent = rte_eth_tx_burst(nic->port_id, 0, flow->kept, (uint16_t)want);
+	sent = rte_eth_tx_burst(nic->port_id, queue, lane->kept, (uint16_t)want);
 	MPN_STAGE_END();
 	for (unsigned i = 0; i < sent; i++)
 		bytes += len[i];
-	flow->nb_kept = (uint16_t)(flow->nb_kept - sent);
-	if (flow->nb_kept > 0)
-		memmove(flow->kept, &flow->kept[sent], flow->nb_kept * sizeof(flow->kept[0]));
+	lane->nb_kept = (uint16_t)(lane->nb_kept - sent);
+	if (lane->nb_kept > 0)
+		memmove(lane->kept, &lane->kept[sent], lane->nb_kept * sizeof(lane->kept[0]));
 	if (sent < want)
 		nic->stats.tx_busy++;
 	nic->stats.tx_frames += sent;
@@ -138,38 +153,71 @@ offer_kept(struct mpn_nic *nic, struct mpn_flow *flow, unsigned max)
 }
 
 unsigned
-flow_send(struct mpn_nic *nic, struct mpn_flow *flow, unsigned max)
+flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max)
 {
-	if (flow->nb_kept < MPN_BURST)
-		flow->nb_kept =
-			(uint16_t)(flow->nb_kept + rte_ring_sc_dequeue_burst(flow->tx,
-							   (void **)&flow->kept[flow->nb_kept],
-							   MPN_BURST - flow->nb_kept, NULL));
-	return flow->nb_kept > 0 ? offer_kept(nic, flow, max) : 0;
+	if (lane->nb_kept < MPN_BURST)
+		lane->nb_kept =
+			(uint16_t)(lane->nb_kept + rte_ring_sc_dequeue_burst(lane->ring,
+							   (void **)&lane->kept[lane->nb_kept],
+							   MPN_BURST - lane->nb_kept, NULL));
+	return lane->nb_kept > 0 ? offer_kept(nic, lane, queue, max) : 0;
 }
 
-unsigned
-mpn_flow_tx_room(struct mpn_personality *p)
+/* ---- The personality's side ---- */
+
+static unsigned
+lane_room(const struct mpn_personality *p, const struct flow_lane *lane)
 {
-	return personality_is_active(p) ? rte_ring_free_count(p->flow.tx) : 0;
+	return personality_is_active(p) ? rte_ring_free_count(lane->ring) : 0;
 }
 
-unsigned
-mpn_flow_tx(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n)
+static unsigned
+send_on(struct mpn_personality *p, struct flow_lane *lane, struct rte_mbuf **mbufs, unsigned n)
 {
 	unsigned taken = 0;
 	uint64_t bytes = 0;
 
 	if (mpn_likely(personality_is_active(p))) {
-		unsigned room = rte_ring_free_count(p->flow.tx);
+		unsigned room = rte_ring_free_count(lane->ring);
 
 		taken = MPN_MIN(n, room);
 		for (unsigned i = 0; i < taken; i++)
 			bytes += mbufs[i]->pkt_len;
-		taken = rte_ring_sp_enqueue_burst(p->flow.tx, (void **)mbufs, taken, NULL);
+		taken = rte_ring_sp_enqueue_burst(lane->ring, (void **)mbufs, taken, NULL);
 	}
 	p->flow.stats.tx_frames += taken;
 	p->flow.stats.tx_bytes += bytes;
 	p->flow.stats.tx_full += n - taken;
 	return taken;
+}
+
+static struct flow_lane *
+data_lane(struct mpn_personality *p)
+{
+	return p->flow.data.ring != NULL && nic_peer_has_data_queue(p->nic) ? &p->flow.data
+									    : &p->flow.tx;
+}
+
+unsigned
+mpn_flow_tx_room(struct mpn_personality *p)
+{
+	return lane_room(p, &p->flow.tx);
+}
+
+unsigned
+mpn_flow_tx(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n)
+{
+	return send_on(p, &p->flow.tx, mbufs, n);
+}
+
+unsigned
+mpn_flow_tx_data_room(struct mpn_personality *p)
+{
+	return lane_room(p, data_lane(p));
+}
+
+unsigned
+mpn_flow_tx_data(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n)
+{
+	return send_on(p, data_lane(p), mbufs, n);
 }

@@ -17,7 +17,7 @@
 #define VIRTIO_MAX_MTU 9600 /* virtio_user receives frames of at most 9728 bytes */
 
 static const char *const no_keys[] = {NULL};
-static const char *const wait_keys[] = {"wait", NULL};
+static const char *const virtio_keys[] = {"wait", "place", NULL};
 static const char *const memif_keys[] = {"role", "wait", NULL};
 
 static const struct link_kind link_kinds[] = {
@@ -43,16 +43,18 @@ static const struct link_kind link_kinds[] = {
 		.keys = no_keys,
 		.open = vhost_open,
 		.close = side_close,
+		.unplug = vhost_unplug,
 	},
 	{
 		.pub = {.name = "virtio",
-			.synopsis = "virtio:PATH[,wait=TIME]",
-			.help = "use what is served at the socket PATH; waits 5s for it",
+			.synopsis = "virtio:PATH[,wait=TIME][,place=PAIRS]",
+			.help = "use what is served at the socket PATH; waits 5s for it; place: "
+				"read data comes on a queue of its own",
 			.point_to_point = true},
 		.max_mtu = VIRTIO_MAX_MTU,
 		.nb_rxd = 256,
 		.nb_txd = 256,
-		.keys = wait_keys,
+		.keys = virtio_keys,
 		.open = virtio_open,
 		.close = side_close,
 		.unplug = side_unplug,

@@ -61,6 +61,9 @@ struct link {
 	uint16_t max_mtu; /* 0: what the driver says; open() may set it */
 	uint32_t frame_room; /* bytes the driver may put into one mbuf, when more than a frame */
 	bool needs_replug; /* the driver cannot find a lost peer again */
+	uint16_t place; /* pairs of the data queue to receive on, see nic_post.h; 0: none */
+	bool data_tx; /* the peer may have a data queue */
+	atomic_bool data_up; /* and has one now */
 	char dev_name[64]; /* of the vdev or PCI device */
 	uint64_t owner_id; /* ours, as ethdev knows owners of ports */
 	bool plugged; /* we plugged the device in: we unplug it */
@@ -124,6 +127,7 @@ bool ring_is_up(struct link *l);
 
 /* link_virtio.c */
 int vhost_open(struct link *l);
+void vhost_unplug(struct link *l);
 int virtio_open(struct link *l);
 
 /* link_memif.c */

@@ -9,12 +9,48 @@
  * somebody serves the socket. The other arrangement (virtio_user owns the socket, vhost connects)
  * needs no new device, but its users wait for vhost's retries, one a second, and for ever when nobody
  * comes. Unplugging also gives back every frame the dead peer could still have read.
+ *
+ * A user with place=PAIRS has a second pair of queues and receives on it what its peer sends as bulk
+ * data. The vhost side always can; that the user has enabled the queue is an event of the driver's. A
+ * peer of one queue never uses the second one, and one without multiple queues keeps the user at one.
  */
 
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include <rte_eth_vhost.h>
+#include <rte_ethdev.h>
+
 #include "link_side.h"
+#include "mpn_log.h"
+#include "mpn_parse.h"
+#include "nic_internal.h"
+
+/* On a thread of the driver's. Each event is told once. */
+static int
+note_queue_state(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	struct link *l = arg;
+	struct rte_eth_vhost_queue_event ev;
+
+	while (rte_eth_vhost_get_queue_event(port_id, &ev) == 0) {
+		if (ev.queue_id == NIC_DATA_QUEUE && !ev.rx)
+			atomic_store_explicit(&l->data_up, ev.enable, memory_order_relaxed);
+	}
+	return 0;
+}
+
+/* The user went: its queues are not reported. The next one's come after this. */
+static int
+note_user_gone(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	struct link *l = arg;
+	struct rte_eth_link state = {0};
+
+	if (rte_eth_link_get_nowait(port_id, &state) == 0 && state.link_status == RTE_ETH_LINK_DOWN)
+		atomic_store_explicit(&l->data_up, false, memory_order_relaxed);
+	return 0;
+}
 
 int
 vhost_open(struct link *l)
@@ -24,11 +60,27 @@ vhost_open(struct link *l)
 
 	if (rc < 0)
 		return rc;
-	(void)snprintf(args, sizeof(args), "iface=%s,queues=1,client=0", l->spec.arg);
+	(void)snprintf(args, sizeof(args), "iface=%s,queues=2,client=0", l->spec.arg);
 	rc = link_plug(l, "net_vhost", args);
-	if (rc < 0)
+	if (rc < 0) {
 		side_close(l);
-	return rc;
+		return rc;
+	}
+	l->data_tx = true;
+	(void)rte_eth_dev_callback_register(
+		l->port_id, RTE_ETH_EVENT_QUEUE_STATE, note_queue_state, l);
+	(void)rte_eth_dev_callback_register(l->port_id, RTE_ETH_EVENT_INTR_LSC, note_user_gone, l);
+	return 0;
+}
+
+void
+vhost_unplug(struct link *l)
+{
+	(void)rte_eth_dev_callback_unregister(
+		l->port_id, RTE_ETH_EVENT_QUEUE_STATE, note_queue_state, l);
+	(void)rte_eth_dev_callback_unregister(
+		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_user_gone, l);
+	link_unplug(l);
 }
 
 static int
@@ -36,15 +88,33 @@ plug_virtio(struct link *l)
 {
 	const struct link_side *s = l->priv;
 	char args[LINK_ARG_LEN + 160];
+	unsigned queues = l->place > 0 ? 2 : 1;
 
 	(void)snprintf(args, sizeof(args),
-		"path=%s,queues=1,queue_size=%u,mrg_rxbuf=1,in_order=0,server=0,mac=%s",
-		l->spec.arg, l->want.nb_rxd, s->mac);
+		"path=%s,queues=%u,cq=%u,queue_size=%u,mrg_rxbuf=1,in_order=0,server=0,mac=%s",
+		l->spec.arg, queues, queues - 1, l->want.nb_rxd, s->mac);
 	return link_try_plug(l, "net_virtio_user", args);
+}
+
+static int
+get_place(struct link *l)
+{
+	const char *place = link_opt(&l->spec, "place", "0");
+	uint64_t max = MPN_MIN(l->want.nb_rxd / 2u, NIC_POST_MAX_PAIRS), pairs;
+
+	if (mpn_parse_u64(place, 0, max, &pairs) < 0)
+		return mpn_log_err(EINVAL, "nic", "link '%s': place '%s': expected 0 to %lu",
+			l->spec.text, place, max);
+	l->place = (uint16_t)pairs;
+	return 0;
 }
 
 int
 virtio_open(struct link *l)
 {
+	int rc = get_place(l);
+
+	if (rc < 0)
+		return rc;
 	return side_use(l, SOCK_STREAM, plug_virtio);
 }

@@ -80,6 +80,14 @@ unsigned mpn_flow_tx_room(struct mpn_personality *p);
  * header. @return how many were taken, the first ones
  */
 unsigned mpn_flow_tx(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n);
+/**
+ * The same for frames that carry bulk data, each longer than 64 bytes: they leave on a queue of their own
+ * where the peer receives on one (a virtio user with place=), and may overtake the others and be overtaken.
+ * Where it does not they leave with the others.
+ */
+unsigned mpn_flow_tx_data(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n);
+/** Frames mpn_flow_tx_data() takes now. */
+unsigned mpn_flow_tx_data_room(struct mpn_personality *p);
 
 #ifdef __cplusplus
 }

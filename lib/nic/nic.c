@@ -222,7 +222,9 @@ check_mbufs(struct mpn_nic *nic)
 
 	if (rte_eth_stats_get(nic->port_id, &stats) < 0)
 		return;
-	missed = stats.rx_nombuf > nic->rx_nombuf || rte_mempool_empty(nic->rx_pool);
+	/* A data queue that gets nothing, because nothing is to be posted, counts as well: it is no loss. */
+	missed = (stats.rx_nombuf > nic->rx_nombuf && !nic->data_rx) ||
+		 rte_mempool_empty(nic->rx_pool);
 	nic->rx_nombuf = stats.rx_nombuf;
 	if (missed && !nic->no_mbufs)
 		nic_event(nic, MPN_NIC_NO_MBUFS);

@@ -18,6 +18,7 @@
 #include "link.h"
 #include "mpn_personality.h"
 #include "nic_pool.h"
+#include "nic_post.h"
 
 #define NIC_DEFAULT_RXD 1024
 #define NIC_DEFAULT_TXD 256
@@ -35,20 +36,27 @@
 #define NIC_CONNECT_MS 1000
 #define NIC_TX_STUCK_MS 1000
 #define NIC_DRAIN_MS 5000
+#define NIC_DATA_QUEUE 1
 
 /* The life cycle, see transitions[] in personality.c. */
 enum pers_step { STEP_LOAD, STEP_UNLOAD, STEP_START, STEP_STOP, STEP_QUIET, STEP_UNDEFINE, STEPS };
 
+/* Frames on their way to one queue of the port. */
+struct flow_lane {
+	struct rte_ring *ring;
+	uint16_t nb_kept; /* frames taken from the ring and not taken by the port yet */
+	struct rte_mbuf *kept[MPN_BURST];
+};
+
 /* A flow of frames in each direction. The port side of both is the NIC's, the other the personality's. */
 struct mpn_flow {
 	struct rte_ring *rx;
-	struct rte_ring *tx;
+	struct flow_lane tx;
+	struct flow_lane data; /* no ring: the port sends on one queue */
 	uint32_t size;
 	uint32_t rx_mark; /* frames in rx above which arriving ones are dropped */
 	uint16_t nb_stage; /* frames of this receive burst */
-	uint16_t nb_kept; /* frames taken from tx and not taken by the port yet */
 	struct rte_mbuf *stage[MPN_BURST];
-	struct rte_mbuf *kept[MPN_BURST];
 	struct mpn_flow_stats stats;
 };
 
@@ -87,6 +95,8 @@ struct mpn_nic {
 	atomic_bool link_dirty; /* the link may have changed: look at it in this round */
 	uint8_t nb_pers;
 	uint8_t next_tx; /* the flow that is served first */
+	bool data_rx; /* receives on a data queue, too */
+	bool data_tx; /* has one to send on */
 	uint64_t mac48; /* our station address as the low 48 bits of a load from the frame */
 	uint64_t next_check_ns;
 	uint8_t *claims; /* by frame type: 1 + index of the personality, 0: nobody */
@@ -103,6 +113,7 @@ struct mpn_nic {
 	bool removed;
 	uint64_t next_revive_ns;
 	struct rte_mempool *rx_pool;
+	struct nic_post *post; /* what the data queue receives into */
 	struct link *link;
 	struct mpn_nic_conf conf;
 	struct mpn_nic_info info;
@@ -134,15 +145,17 @@ void nic_take_burst(struct mpn_nic *nic, struct rte_mbuf **mbufs, unsigned n);
 struct rte_mempool *nic_pool_create_rx(const char *name, uint32_t nb, uint16_t room, int socket_id);
 
 /* flow.c */
-int flow_init(struct mpn_flow *flow, uint32_t size, int socket_id) MPN_MUST_CHECK;
+int flow_init(struct mpn_flow *flow, uint32_t size, bool data, int socket_id) MPN_MUST_CHECK;
 void flow_fini(struct mpn_flow *flow);
 /* Hand the staged frames over; those above the watermark are freed. @return how many were not taken */
 unsigned flow_push_rx(struct mpn_flow *flow);
 /* Free what waits: in direction RX, in direction TX. @return frames freed */
 unsigned flow_drop_rx(struct mpn_flow *flow);
 unsigned flow_drop_tx(struct mpn_flow *flow);
-/* Send from the TX flow until the port is full. @return frames the port took */
-unsigned flow_send(struct mpn_nic *nic, struct mpn_flow *flow, unsigned max);
+/* Send from a lane until that queue of the port is full. @return frames the port took */
+unsigned flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max);
+/* Frames of a lane that wait; of both. */
+unsigned flow_lane_len(const struct flow_lane *lane);
 bool flow_tx_waits(const struct mpn_flow *flow);
 
 /* sched.c */
@@ -157,6 +170,13 @@ static inline bool
 personality_is_active(const struct mpn_personality *p)
 {
 	return p->state == MPN_PERS_STARTED || p->state == MPN_PERS_STOPPING;
+}
+
+/* Does the peer receive on a data queue now? */
+static inline bool
+nic_peer_has_data_queue(const struct mpn_nic *nic)
+{
+	return nic->data_tx && atomic_load_explicit(&nic->link->data_up, memory_order_relaxed);
 }
 
 /* nic.c */

@@ -255,8 +255,9 @@ mpn_personality_load(struct mpn_personality *p, const void *args)
 		return rc;
 	memset(&p->flow.stats, 0, sizeof(p->flow.stats));
 	p->priv = calloc(1, MPN_MAX(p->ops->priv_size, (size_t)1));
-	rc = p->priv != NULL ? flow_init(&p->flow, nic->conf.flow_len, nic->info.socket_id)
-			     : mpn_err(ENOMEM);
+	rc = p->priv != NULL
+		     ? flow_init(&p->flow, nic->conf.flow_len, nic->data_tx, nic->info.socket_id)
+		     : mpn_err(ENOMEM);
 	if (rc == 0)
 		rc = run_load(p, args);
 	if (rc < 0) {
@@ -448,7 +449,7 @@ mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality
 	memcpy(info->ethertypes, p->ethertypes, sizeof(info->ethertypes));
 	if (p->flow.rx != NULL) {
 		info->rx_len = rte_ring_count(p->flow.rx);
-		info->tx_len = rte_ring_count(p->flow.tx) + p->flow.nb_kept;
+		info->tx_len = flow_lane_len(&p->flow.tx) + flow_lane_len(&p->flow.data);
 		info->flow_size = p->flow.size;
 	}
 	info->stats = p->flow.stats;

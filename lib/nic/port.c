@@ -107,6 +107,42 @@ make_rx_pool(struct mpn_nic *nic)
 	return 0;
 }
 
+/* A page of ours takes what the largest frame has behind its header. */
+static int
+make_post(struct mpn_nic *nic)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	if (!nic->data_rx || nic->post != NULL)
+		return 0;
+	(void)snprintf(name, sizeof(name), "mpn_post%u", nic->port_id);
+	nic->post = nic_post_create(name, nic->link->place,
+		RTE_ALIGN_CEIL(
+			nic->info.max_frame + FRAME_SLACK - NIC_POST_HEADER, RTE_CACHE_LINE_SIZE),
+		nic->info.socket_id);
+	if (nic->post == NULL)
+		return mpn_log_err(ENOMEM, "nic", "link '%s': no memory for place=%u",
+			nic->info.link, nic->link->place);
+	return 0;
+}
+
+/* The second queue: small where pages are posted, as deep as the first one where frames are sent. */
+static int
+setup_data_queues(struct mpn_nic *nic, const struct rte_eth_rxconf *rxconf,
+	const struct rte_eth_txconf *txconf)
+{
+	unsigned socket = (unsigned)nic->info.socket_id;
+	int rc = 0;
+
+	if (nic->data_rx)
+		rc = rte_eth_rx_queue_setup(nic->port_id, NIC_DATA_QUEUE,
+			(uint16_t)(2 * nic->link->place), socket, rxconf, nic_post_pool(nic->post));
+	if (rc == 0 && nic->data_tx)
+		rc = rte_eth_tx_queue_setup(
+			nic->port_id, NIC_DATA_QUEUE, nic->info.nb_txd, socket, txconf);
+	return rc;
+}
+
 static int
 setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 {
@@ -122,6 +158,8 @@ setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 		nic->port_id, 0, nic->info.nb_rxd, socket, &rxconf, nic->rx_pool);
 	if (rc == 0)
 		rc = rte_eth_tx_queue_setup(nic->port_id, 0, nic->info.nb_txd, socket, &txconf);
+	if (rc == 0)
+		rc = setup_data_queues(nic, &rxconf, &txconf);
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': cannot set up queues of %u and %u: %s",
 			nic->info.link, nic->info.nb_rxd, nic->info.nb_txd, strerror(-rc));
@@ -142,7 +180,9 @@ configure_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	conf.intr_conf.lsc = (nic->link->spec.kind->quirks & LINK_NEEDS_PCI) != 0 &&
 			     (*dev->dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
 	nic->info.multi_segs = conf.txmode.offloads != 0;
-	rc = rte_eth_dev_configure(nic->port_id, 1, 1, &conf);
+	nic->data_rx = nic->link->place > 0 && dev->max_rx_queues > NIC_DATA_QUEUE;
+	nic->data_tx = nic->link->data_tx && dev->max_tx_queues > NIC_DATA_QUEUE;
+	rc = rte_eth_dev_configure(nic->port_id, nic->data_rx ? 2 : 1, nic->data_tx ? 2 : 1, &conf);
 	if (rc == 0 && (driver_quirks(dev->driver_name) & DRIVER_SETS_MTU))
 		rc = rte_eth_dev_set_mtu(nic->port_id, nic->info.mtu);
 	if (rc < 0)
@@ -201,6 +241,8 @@ setup_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	rc = configure_port(nic, dev);
 	if (rc == 0 && nic->rx_pool == NULL)
 		rc = make_rx_pool(nic);
+	if (rc == 0)
+		rc = make_post(nic);
 	if (rc == 0)
 		rc = setup_queues(nic, dev);
 	if (rc < 0)
@@ -279,6 +321,8 @@ nic_port_start(struct mpn_nic *nic)
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': cannot start the port: %s",
 			nic->info.link, strerror(-rc));
+	if (nic->post != NULL)
+		nic_post_run(nic->post, nic->data_rx);
 	/* Frames are for us when our address or a group is on them: classification sees to it. */
 	if (nic->link->spec.kind->quirks & LINK_PROMISCUOUS)
 		(void)rte_eth_promiscuous_enable(nic->port_id);
@@ -288,6 +332,8 @@ nic_port_start(struct mpn_nic *nic)
 void
 nic_port_stop(struct mpn_nic *nic)
 {
+	if (nic->post != NULL)
+		nic_post_run(nic->post, false);
 	/* It may be an interface that others use. */
 	if (nic->link->spec.kind->quirks & LINK_PROMISCUOUS)
 		(void)rte_eth_promiscuous_disable(nic->port_id);
@@ -301,6 +347,24 @@ nic_port_close(struct mpn_nic *nic)
 	nic->link = NULL;
 	mpn_nic_pool_retire(nic->rx_pool);
 	nic->rx_pool = NULL;
+	nic_post_retire(nic->post);
+	nic->post = NULL;
+}
+
+struct nic_post *
+mpn_nic_post(const struct mpn_nic *nic)
+{
+	return nic->post;
+}
+
+void
+mpn_nic_post_flush(struct mpn_nic *nic)
+{
+	struct rte_mbuf *none;
+
+	/* To receive nothing is to refill. */
+	if (nic->data_rx && nic->running && nic_post_due(nic->post))
+		(void)rte_eth_rx_burst(nic->port_id, NIC_DATA_QUEUE, &none, 0);
 }
 
 bool

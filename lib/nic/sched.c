@@ -10,6 +10,15 @@
 #include "mpn_stage.h"
 #include "nic_internal.h"
 
+/* Few unsent descriptors: a deep ring below would undo any order made here. */
+static bool
+queue_has_room(const struct mpn_nic *nic, uint16_t queue)
+{
+	return !nic->has_tx_status ||
+	       rte_eth_tx_descriptor_status(nic->port_id, queue,
+		       (uint16_t)(nic->info.nb_txd - nic->conf.tx_cap)) != RTE_ETH_TX_DESC_FULL;
+}
+
 /*
  * The report's best effort: a burst of each flow in turn, the first of a round moving on, until the
  * port is full.
@@ -22,18 +31,37 @@ run_fifo(struct mpn_nic *nic, uint64_t now_ns)
 
 	for (unsigned k = 0; k < nic->nb_pers; k++) {
 		unsigned i = first + k < nic->nb_pers ? first + k : first + k - nic->nb_pers;
-		struct mpn_flow *flow = &nic->pers[i]->flow;
+		struct flow_lane *lane = &nic->pers[i]->flow.tx;
 
-		if (flow->tx == NULL)
+		if (lane->ring == NULL)
 			continue;
-		sent += flow_send(nic, flow, MPN_BURST);
+		sent += flow_send(nic, lane, 0, MPN_BURST);
 		/* The port is full, and this flow is the first to get the next room. */
-		if (flow->nb_kept > 0) {
+		if (lane->nb_kept > 0) {
 			nic->next_tx = (uint8_t)i;
 			return sent;
 		}
 	}
 	nic->next_tx = (uint8_t)(first + 1 < nic->nb_pers ? first + 1 : 0);
+	return sent;
+}
+
+/*
+ * What has a queue of its own, which may be full when the other is not. What waits for a peer that had
+ * such a queue goes to its successor as all else does.
+ */
+static unsigned
+send_data(struct mpn_nic *nic)
+{
+	uint16_t queue = nic_peer_has_data_queue(nic) ? NIC_DATA_QUEUE : 0;
+	unsigned sent = 0;
+
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		struct flow_lane *lane = &nic->pers[i]->flow.data;
+
+		if (flow_lane_len(lane) > 0)
+			sent += flow_send(nic, lane, queue, MPN_BURST);
+	}
 	return sent;
 }
 
@@ -57,7 +85,7 @@ anything_waits(const struct mpn_nic *nic)
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		const struct mpn_flow *flow = &nic->pers[i]->flow;
 
-		if (flow->tx != NULL && flow_tx_waits(flow))
+		if (flow_tx_waits(flow))
 			return true;
 	}
 	return false;
@@ -71,18 +99,9 @@ drop_all(struct mpn_nic *nic)
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		struct mpn_flow *flow = &nic->pers[i]->flow;
 
-		if (flow->tx != NULL)
+		if (flow->tx.ring != NULL)
 			nic->stats.tx_link_down += flow_drop_tx(flow);
 	}
-}
-
-/* Few unsent descriptors: a deep ring below would undo any order made here. */
-static bool
-port_has_room(const struct mpn_nic *nic)
-{
-	return !nic->has_tx_status ||
-	       rte_eth_tx_descriptor_status(nic->port_id, 0,
-		       (uint16_t)(nic->info.nb_txd - nic->conf.tx_cap)) != RTE_ETH_TX_DESC_FULL;
 }
 
 unsigned
@@ -100,7 +119,9 @@ nic_transmit(struct mpn_nic *nic, uint64_t now_ns)
 		return 0;
 	}
 	MPN_STAGE_BEGIN(SCHEDULE);
-	sent = port_has_room(nic) ? nic->sched->run(nic, now_ns) : 0;
+	sent = queue_has_room(nic, 0) ? nic->sched->run(nic, now_ns) : 0;
+	if (nic->data_tx && queue_has_room(nic, NIC_DATA_QUEUE))
+		sent += send_data(nic);
 	MPN_STAGE_END();
 	if (sent > 0 || nic->tx_waiting_since_ns == 0) {
 		nic->tx_waiting_since_ns = now_ns;

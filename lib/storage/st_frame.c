@@ -108,7 +108,9 @@ st_frames_fini(struct st_nic *n)
 	struct st_frames *f = &n->frames;
 
 	rte_pktmbuf_free_bulk(f->out, f->nb_out);
+	rte_pktmbuf_free_bulk(f->data, f->nb_data);
 	f->nb_out = 0;
+	f->nb_data = 0;
 	fini_stash(&f->hdr);
 	fini_stash(&f->big);
 	fini_stash(&f->ext);
@@ -140,6 +142,8 @@ void
 st_frames_round(struct st_nic *n)
 {
 	n->frames.room = mpn_flow_tx_room(n->pers);
+	if (n->target != NULL)
+		n->frames.room = MPN_MIN(n->frames.room, mpn_flow_tx_data_room(n->pers));
 }
 
 void
@@ -148,12 +152,17 @@ st_frames_flush(struct st_nic *n)
 	struct st_frames *f = &n->frames;
 	unsigned sent;
 
-	if (f->nb_out == 0)
-		return;
-	sent = mpn_flow_tx(n->pers, f->out, f->nb_out);
-	/* Not with the room asked for before; if it happens, the frames are lost and sent again. */
-	rte_pktmbuf_free_bulk(f->out + sent, f->nb_out - sent);
-	f->nb_out = 0;
+	/* They are taken, with the room asked for before; if not, frames are lost and sent again. */
+	if (f->nb_out > 0) {
+		sent = mpn_flow_tx(n->pers, f->out, f->nb_out);
+		rte_pktmbuf_free_bulk(f->out + sent, f->nb_out - sent);
+		f->nb_out = 0;
+	}
+	if (f->nb_data > 0) {
+		sent = mpn_flow_tx_data(n->pers, f->data, f->nb_data);
+		rte_pktmbuf_free_bulk(f->data + sent, f->nb_data - sent);
+		f->nb_data = 0;
+	}
 }
 
 /*
@@ -177,15 +186,26 @@ st_frame_begin(struct st_nic *n)
 	return rte_pktmbuf_mtod(m, void *);
 }
 
+static inline bool
+is_read_data(const struct st_nic *n, const struct xfer_tx *tx)
+{
+	const struct wire_ebd *h = tx->hdr;
+
+	return tx->data_len > 0 && tx->io != NULL && h->ethertype == n->ethertype_to_initiator;
+}
+
 /* The frame is whole: queue it. */
 static inline void
-queue_frame(struct st_nic *n, struct rte_mbuf *m)
+queue_frame(struct st_nic *n, const struct xfer_tx *tx, struct rte_mbuf *m)
 {
 	struct st_frames *f = &n->frames;
 
-	f->out[f->nb_out++] = m;
+	if (is_read_data(n, tx))
+		f->data[f->nb_data++] = m;
+	else
+		f->out[f->nb_out++] = m;
 	f->room--;
-	if (f->nb_out == MPN_BURST)
+	if (f->nb_out == MPN_BURST || f->nb_data == MPN_BURST)
 		st_frames_flush(n);
 }
 
@@ -258,7 +278,7 @@ st_frame_refer(struct st_nic *n, struct xfer_tx *tx, const struct st_piece *piec
 	if (tx->seal)
 		xfer_tx_seal(tx, segs, nb);
 	n->counters.tx_by_ref += tx->cmd != NULL;
-	queue_frame(n, m);
+	queue_frame(n, tx, m);
 	return m;
 }
 
@@ -276,7 +296,7 @@ queue_linear(struct st_nic *n, struct xfer_tx *tx, bool big)
 	/* Over the bytes in the frame: the buffer they came from may have changed meanwhile. */
 	if (tx->seal)
 		xfer_tx_seal(tx, &seg, tx->data_len > 0);
-	queue_frame(n, m);
+	queue_frame(n, tx, m);
 }
 
 static inline bool

@@ -5,6 +5,7 @@
 
 #include "mpn_err.h"
 #include "nic_pool.h"
+#include "nic_post.h"
 #include "st_device.h"
 #include "st_stage.h"
 
@@ -64,7 +65,8 @@ st_rx_keep(struct st_nic *n, const void *payload)
 {
 	struct rte_mbuf *m = *n->rx_slot, *data = m->nb_segs == 1 ? m : m->next;
 
-	if (m->nb_segs > 2 || rte_mbuf_refcnt_read(data) != 1 || !is_stable(data))
+	if (m->nb_segs > 2 || rte_mbuf_refcnt_read(data) != 1 || !is_stable(data) ||
+		nic_post_owns(mpn_nic_post(n->nic), data))
 		return NULL;
 	if (data == m) {
 		if (rte_pktmbuf_mtod_offset(m, const uint8_t *, WIRE_EBD_HDR_LEN) != payload)

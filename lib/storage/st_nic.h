@@ -58,7 +58,10 @@ struct st_frames {
 	struct st_stash ext; /* no data room: payload by reference */
 	uint32_t room; /* frames the TX flow takes in this round */
 	uint32_t nb_out;
+	uint32_t nb_data;
 	struct rte_mbuf *out[MPN_BURST];
+	struct rte_mbuf
+		*data[MPN_BURST]; /* of reads: on a queue of their own where the peer has one */
 	void *zeroes; /* arena memory for the padding of probes */
 	struct rte_mbuf_ext_shared_info *zeroes_ref;
 };

@@ -37,7 +37,7 @@ test_rx_flow_is_full_at_its_watermark(void **state)
 	struct rte_mempool *pool = make_pool();
 	struct mpn_flow flow = {0};
 
-	assert_int_equal(flow_init(&flow, 16, SOCKET_ID_ANY), 0);
+	assert_int_equal(flow_init(&flow, 16, false, SOCKET_ID_ANY), 0);
 	stage(&flow, pool, 10);
 	assert_int_equal(flow_push_rx(&flow), 0);
 	assert_int_equal(rte_ring_count(flow.rx), 10);
@@ -62,15 +62,15 @@ test_dropping_takes_what_the_port_refused_too(void **state)
 	struct mpn_flow flow = {0};
 	struct rte_mbuf *m;
 
-	assert_int_equal(flow_init(&flow, 8, SOCKET_ID_ANY), 0);
+	assert_int_equal(flow_init(&flow, 8, false, SOCKET_ID_ANY), 0);
 	assert_false(flow_tx_waits(&flow));
 	for (unsigned i = 0; i < 5; i++) {
 		m = rte_pktmbuf_alloc(pool);
-		assert_int_equal(rte_ring_sp_enqueue(flow.tx, m), 0);
+		assert_int_equal(rte_ring_sp_enqueue(flow.tx.ring, m), 0);
 	}
 	assert_true(flow_tx_waits(&flow));
 	for (unsigned i = 0; i < 3; i++)
-		flow.kept[flow.nb_kept++] = rte_pktmbuf_alloc(pool);
+		flow.tx.kept[flow.tx.nb_kept++] = rte_pktmbuf_alloc(pool);
 	assert_int_equal(flow_drop_tx(&flow), 8);
 	assert_int_equal(flow.stats.tx_dropped, 8);
 	assert_false(flow_tx_waits(&flow));

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * The memory of a data queue: frames on it are received in two pieces, the first NIC_POST_HEADER bytes
+ * and the rest, and a personality can say where the rest of the next ones goes. Not installed.
+ *
+ *   ring of the port   | header | page | header | page | ...      the N-th frame gets the N-th pair
+ *                                  |               |
+ *                                  v               v
+ *                      memory of a personality     memory of ours
+ *
+ * All of it belongs to the NIC's thread.
+ */
+
+#ifndef NIC_POST_H
+#define NIC_POST_H
+
+#include <rte_mbuf.h>
+
+#include "mpn_nic.h"
+
+#define NIC_POST_HEADER 64 /* bytes of a frame in front of the page */
+#define NIC_POST_MAX_PAIRS 512
+
+struct nic_post;
+
+/*
+ * A page that was posted is the owner's again: a frame was received into it and has been freed, or it
+ * came back empty. Not the place to send, or to post another one.
+ */
+typedef void (*nic_post_home_cb)(void *owner, void *cookie);
+
+/* What became of pairs and pages. */
+struct nic_post_stats {
+	uint64_t posted; /* pages of a personality in the ring, ever */
+	uint64_t spare; /* pages of ours in the ring, ever */
+	uint64_t resync; /* headers posted alone, after a frame took an odd number of pieces */
+};
+
+/*
+ * Memory for pairs pairs in the ring and as many in hands; the pages of ours have page_bytes. NULL with
+ * errno ENOMEM.
+ */
+struct nic_post *
+nic_post_create(const char *name, unsigned pairs, uint32_t page_bytes, int socket_id);
+/* The port has let go of the ring. What personalities still hold is waited for as any pool is. */
+void nic_post_retire(struct nic_post *post);
+/* What the port receives into. */
+struct rte_mempool *nic_post_pool(const struct nic_post *post);
+/* The port runs: it may fill its ring. A stopped one may not. */
+void nic_post_run(struct nic_post *post, bool running);
+/* These have been received: their pages are not in the ring any more. */
+void nic_post_received(struct nic_post *post, struct rte_mbuf *const *mbufs, unsigned n);
+
+/* Is the segment one of ours? Few of them: they must not be kept. */
+bool nic_post_owns(const struct nic_post *post, const struct rte_mbuf *seg);
+
+/*
+ * The owner decides from now on what is in the ring: the port gets nothing but what is posted and
+ * what is asked for by nic_post_want(). NULL: nobody, the ring is kept full of pages of ours.
+ */
+void nic_post_set_owner(struct nic_post *post, void *owner, nic_post_home_cb home);
+/* Pairs in the ring, or on their way there, that no frame has taken. */
+unsigned nic_post_pairs(const struct nic_post *post);
+/* Pairs that may still be posted. */
+unsigned nic_post_room(const struct nic_post *post);
+/*
+ * The rest of a frame goes to [page, page + bytes), memory the port can write to, after what was posted
+ * before. It belongs to the NIC until home() has been called with the cookie. False: no room.
+ */
+bool nic_post_page(struct nic_post *post, void *page, uint32_t bytes, void *cookie);
+/* There must be so many pairs in the ring: pages of ours where there are fewer. */
+void nic_post_want(struct nic_post *post, unsigned pairs);
+/* The next refill may fill the ring up. False: there is no reason to. */
+bool nic_post_due(const struct nic_post *post);
+
+const struct nic_post_stats *nic_post_stats(const struct nic_post *post);
+
+/* Is there a ring to post to? Not while the port is down, or its peer has but one queue. */
+bool nic_post_running(const struct nic_post *post);
+/* The NIC's, the same for all its life; NULL: its link has no data queue. */
+struct nic_post *mpn_nic_post(const struct mpn_nic *nic);
+/* Put what was posted into the ring now: before the frames that ask for the data. */
+void mpn_nic_post_flush(struct mpn_nic *nic);
+
+#endif
