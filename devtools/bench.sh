@@ -70,7 +70,7 @@ done
 # shellcheck source=devtools/setup.sh
 . devtools/setup.sh
 setup_packages build bench || exit 1
-[ -d "$build" ] || meson setup --buildtype=release -Db_ndebug=true "$build" >/dev/null
+[ -d "$build" ] || meson setup --buildtype=release -Ddebug=true -Db_ndebug=true -Db_lto=true "$build" >/dev/null
 ninja -C "$build" >/dev/null
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT
@@ -128,9 +128,13 @@ version_of() { # COMMAND...
 	"$@" 2>/dev/null | head -n 1 || true
 }
 
-# "release", as meson was told.
+# "-O3, LTO", as meson was told.
 build_type() {
-	tr '{' '\n' <"$build/meson-info/intro-buildoptions.json" | sed -n 's/.*"name": "buildtype".*"value": "\([a-z]*\)".*/\1/p'
+	tr '{' '\n' <"$build/meson-info/intro-buildoptions.json" | sed -nE '
+		s/.*"name": "optimization", "value": "([0-9a-z]*)".*/-O\1/p
+		s/.*"name": "b_lto", "value": true.*/LTO/p
+		s/.*"name": "b_ndebug", "value": "(true|if-release)".*/without assertions/p' |
+		paste -sd, | sed 's/,/, /g'
 }
 
 machine() {

@@ -177,7 +177,8 @@ part_demo() {
 }
 
 part_perf() {
-	report_run "perf: ratio to nbdkit" 300 test/perf/compare-nbdkit.sh --build "$B/gcc" --short --check
+	CC=gcc build release --buildtype=release -Db_lto=true -Dtests=false || return
+	report_run "perf: ratio to nbdkit" 300 test/perf/compare-nbdkit.sh --build "$B/release" --short --check
 	sed -n 's/^ratio/      ratio/p' "$REPORT_DIR/perf__ratio_to_nbdkit.log"
 	report_meson perf "$B/gcc" --suite perf
 }
