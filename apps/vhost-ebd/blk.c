@@ -110,8 +110,9 @@ static int
 parse_flush(
 	const struct blk_volume *v, const struct chain *c, uint64_t sector, struct blk_request *r)
 {
+	/* Nothing, and then a flush. What needs no flush has it done. */
 	r->op = BLK_FLUSH;
-	/* What needs no flush has it done. */
+	r->flush_after = true;
 	return v->info.can_flush ? GO_ON : VIRTIO_BLK_S_OK;
 }
 

@@ -43,7 +43,7 @@ struct blk_request {
 	enum blk_op op;
 	uint8_t *status; /**< in the guest's memory */
 	uint32_t written; /**< for the used ring */
-	bool flush_after; /**< durable at completion, and the volume has no FUA */
+	bool flush_after; /**< when all parts are done a flush has to follow */
 	unsigned nb_ranges; /**< of ranges; reads and writes have one */
 	struct blk_range ranges[BLK_RANGES];
 	struct iovec *iov; /**< data of reads and writes, in the chain's iov */

@@ -79,6 +79,6 @@ bool split_wants_call(struct split_ring *r) MPN_MUST_CHECK;
 /** The guest need not tell about new requests: somebody looks. */
 void split_stop_kicks(struct split_ring *r);
 /** The guest is to tell. @return something has come in already, nobody will tell */
-bool split_want_kicks(struct split_ring *r) MPN_MUST_CHECK;
+bool split_want_kicks(struct split_ring *r);
 
 #endif

@@ -11,12 +11,14 @@
 #define MAX_IN_FLIGHT 64
 #define POLL_NS 1000 /* what one round takes */
 
-enum fake_op { OP_READ, OP_WRITE, OP_ZERO, OP_FLUSH };
+enum fake_op { OP_READ, OP_WRITE, OP_ZERO, OP_DISCARD, OP_FLUSH };
 
 struct fake_io {
 	enum fake_op op;
 	void *buf;
 	void *lent; /* freed when it is given back */
+	const struct iovec *iov; /* instead of buf */
+	int iovcnt;
 	uint64_t len;
 	uint64_t off;
 	ebd_cb cb;
@@ -120,8 +122,48 @@ prep(struct ebd_io *io, enum fake_op op, void *buf, uint64_t len, uint64_t off)
 
 	f->op = op;
 	f->buf = buf;
+	f->iov = NULL;
+	f->iovcnt = 0;
 	f->len = len;
 	f->off = off;
+}
+
+static void
+prep_pieces(struct ebd_io *io, enum fake_op op, const struct iovec *iov, int iovcnt, uint64_t off)
+{
+	struct fake_io *f = (struct fake_io *)io;
+	int i;
+
+	prep(io, op, NULL, 0, off);
+	f->iov = iov;
+	f->iovcnt = iovcnt;
+	for (i = 0; i < iovcnt; i++)
+		f->len += iov[i].iov_len;
+}
+
+void
+ebd_prep_readv(struct ebd_io *io, const struct iovec *iov, int iovcnt, uint64_t off)
+{
+	prep_pieces(io, OP_READ, iov, iovcnt, off);
+}
+
+void
+ebd_prep_writev(
+	struct ebd_io *io, const struct iovec *iov, int iovcnt, uint64_t off, unsigned flags)
+{
+	prep_pieces(io, OP_WRITE, iov, iovcnt, off);
+}
+
+void
+ebd_prep_flush(struct ebd_io *io)
+{
+	prep(io, OP_FLUSH, NULL, 0, 0);
+}
+
+void
+ebd_prep_discard(struct ebd_io *io, uint64_t off, uint64_t len)
+{
+	prep(io, OP_DISCARD, NULL, len, off);
 }
 
 void
@@ -180,9 +222,9 @@ ebd_io_set_callback(struct ebd_io *io, ebd_cb cb, void *arg)
 static int
 check(struct ebd_queue *q, const struct fake_io *f)
 {
-	bool wrong = f->busy || f->len == 0 || f->off % q->info.block_size != 0 ||
-		     f->len % q->info.block_size != 0 || f->off > q->info.size ||
-		     f->len > q->info.size - f->off;
+	bool wrong = f->busy || (f->len == 0 && f->op != OP_FLUSH) || f->iovcnt > EBD_IOV_MAX ||
+		     f->off % q->info.block_size != 0 || f->len % q->info.block_size != 0 ||
+		     f->off > q->info.size || f->len > q->info.size - f->off;
 
 	if (!wrong)
 		return 0;
@@ -214,6 +256,22 @@ ebd_submit_burst(struct ebd_queue *q, struct ebd_io **ios, unsigned n)
 	return n;
 }
 
+/* Between the caller's memory and the volume's. */
+static void
+move(const struct fake_io *f, char *mem, bool write)
+{
+	const struct iovec one = {f->buf, f->len}, *iov = f->iov != NULL ? f->iov : &one;
+	int i, n = f->iov != NULL ? f->iovcnt : 1;
+
+	for (i = 0; i < n; i++) {
+		if (write)
+			memcpy(mem, iov[i].iov_base, iov[i].iov_len);
+		else
+			memcpy(iov[i].iov_base, mem, iov[i].iov_len);
+		mem += iov[i].iov_len;
+	}
+}
+
 static void
 do_read(struct ebd_queue *q, const struct fake_io *f)
 {
@@ -221,7 +279,7 @@ do_read(struct ebd_queue *q, const struct fake_io *f)
 
 	if (++q->counts.reads == q->faults.misplace_read)
 		off = off + f->len < q->info.size ? off + f->len : 0;
-	memcpy(f->buf, q->mem + off, f->len);
+	move(f, q->mem + off, false);
 }
 
 static void
@@ -229,7 +287,7 @@ do_write(struct ebd_queue *q, const struct fake_io *f)
 {
 	q->counts.written_bytes += f->len;
 	if (++q->counts.writes != q->faults.lose_write)
-		memcpy(q->mem + f->off, f->buf, f->len);
+		move(f, q->mem + f->off, true);
 }
 
 static int
@@ -248,7 +306,11 @@ execute(struct ebd_queue *q, const struct fake_io *f)
 		q->counts.zeroes++;
 		memset(q->mem + f->off, 0, f->len);
 		break;
+	case OP_DISCARD:
+		q->counts.discards++;
+		break;
 	case OP_FLUSH:
+		q->counts.flushes++;
 		break;
 	}
 	return 0;
@@ -281,6 +343,8 @@ ebd_poll(struct ebd_queue *q, unsigned max)
 	unsigned n = 0;
 
 	clock_ns += POLL_NS;
+	if (q->faults.hang)
+		return 0;
 	if (q->faults.dead_after != 0 && q->nb_done >= q->faults.dead_after)
 		return -ENODEV;
 	while (q->nb_in_flight > 0 && n < 3) {

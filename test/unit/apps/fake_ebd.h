@@ -21,11 +21,12 @@ struct fake_faults {
 	unsigned misplace_read; /**< this read gets what is one block further on */
 	unsigned full_every; /**< each n-th submit finds the queue full */
 	unsigned dead_after; /**< after so many completions the queue is dead */
+	bool hang; /**< nothing completes */
 	unsigned interrupt_after; /**< after so many completions a signal comes */
 };
 
 struct fake_counts {
-	unsigned reads, writes, zeroes, flushes;
+	unsigned reads, writes, zeroes, discards, flushes;
 	uint64_t written_bytes;
 	unsigned in_flight_max;
 	unsigned broken_rules; /**< requests out of range, misaligned, or submitted twice */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
-/* What the programs answer to command lines, without DPDK being started. argv: ebd, mpnic. */
+/* What the programs answer to command lines, without DPDK being started. argv: ebd, mpnic, vhost-ebd. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 
 #define MAX_WORDS 16
 
-static const char *ebd_path, *mpnic_path;
+static const char *ebd_path, *mpnic_path, *vhost_path;
 
 struct answer {
 	int status;
@@ -161,6 +161,24 @@ test_mpnic_mistakes(void **state)
 }
 
 static void
+test_vhost_mistakes(void **state)
+{
+	static const struct mistake mistakes[] = {
+		{"", "vhost-ebd: a volume is missing: expected its name"},
+		{"v", "vhost-ebd: --link: is missing: expected a link"},
+		{"--link a v", "vhost-ebd: --socket: is missing: expected a path"},
+		{"--link a v w", "vhost-ebd: 'w': one word too many"},
+		{"--link a --queues 17 v", "vhost-ebd: --queues: '17': expected a number from 1"},
+		{"--link a --serial 123456789012345678901 v",
+			"vhost-ebd: --serial: '123456789012345678901': expected at most 20"},
+		{"--link a --volume v", "vhost-ebd: --volume: no such option"},
+		{"--link nolink:x --socket /nowhere/s v", "vhost-ebd: link 'nolink:x': unknown"},
+	};
+
+	check_mistakes(vhost_path, mistakes, MPN_ARRAY_SIZE(mistakes));
+}
+
+static void
 expect_answer(const char *program, const char *line, const char *text)
 {
 	struct answer a;
@@ -191,6 +209,9 @@ test_help(void **state)
 	expect_answer(mpnic_path, "--help", "--cmdline-file FILE");
 	expect_answer(mpnic_path, "-- --help", "--cmdline-file FILE");
 	expect_answer(mpnic_path, "-- --link help", "ring:NAME");
+	expect_answer(vhost_path, "--help", "usage: vhost-ebd --link LINK");
+	expect_answer(vhost_path, "--version", "vhost-ebd (mpnic) ");
+	expect_answer(vhost_path, "--link help", "ring:NAME");
 }
 
 int
@@ -199,14 +220,16 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ebd_mistakes),
 		cmocka_unit_test(test_mpnic_mistakes),
+		cmocka_unit_test(test_vhost_mistakes),
 		cmocka_unit_test(test_help),
 	};
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: %s EBD MPNIC\n", argv[0]);
+	if (argc != 4) {
+		fprintf(stderr, "usage: %s EBD MPNIC VHOST-EBD\n", argv[0]);
 		return 2;
 	}
 	ebd_path = argv[1];
 	mpnic_path = argv[2];
+	vhost_path = argv[3];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
