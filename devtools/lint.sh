@@ -73,7 +73,7 @@ check_calls() {
 # Which folders of lib/ a folder may include from: the arrows of doc/architecture.md run down only.
 check_arrows() {
 	local f inc from to row rows=(
-		"base base" "wire wire base" "xfer xfer wire base" "volume volume base" "nic nic base"
+		"base base" "wire wire base" "xfer xfer wire base" "volume volume base" "nic nic base" "net net nic base"
 		"storage storage nic xfer wire base" "ebd ebd storage volume nic xfer wire base"
 	)
 

@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /*
- * From the port to the RX flows, by frame type alone. What nobody takes is dropped here, before
- * anything else has touched it; each cause has its counter.
+ * From the port to the RX flows, by frame type alone. What nobody takes, and what no station may send, is
+ * dropped here, before anything else has touched it; each cause has its counter.
  */
 
 #include <rte_ether.h>
@@ -26,7 +26,8 @@ classify(struct mpn_nic *nic, const struct rte_mbuf *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	struct mpn_personality *p;
-	uint64_t dst;
+	uint64_t dst, src;
+	bool ours;
 	uint16_t type;
 	uint8_t claim;
 
@@ -37,18 +38,39 @@ classify(struct mpn_nic *nic, const struct rte_mbuf *m)
 	memcpy(&dst, frame, sizeof(dst));
 	dst &= MAC48;
 	/* The first bit on the wire marks group addresses, broadcast among them. */
-	if (mpn_unlikely(dst != nic->mac48 && !(frame[0] & 1))) {
+	ours = dst == nic->mac48 || (frame[0] & 1);
+	if (mpn_unlikely(!ours && !nic->info.promiscuous)) {
 		nic->stats.rx_not_ours++;
 		return NULL;
 	}
+	/* A load that begins two bytes before it ends with the type: it stays in the header. */
+	memcpy(&src, frame + 4, sizeof(src));
+	src >>= 16;
+	if (mpn_unlikely(src == nic->mac48)) {
+		nic->stats.rx_own_source++;
+		return NULL;
+	}
 	type = (uint16_t)(frame[12] << 8 | frame[13]);
+	if (mpn_unlikely(m->pkt_len > nic->info.max_frame &&
+			 !(type == RTE_ETHER_TYPE_VLAN &&
+				 m->pkt_len <= nic->info.max_frame + RTE_VLAN_HLEN))) {
+		nic->stats.rx_long++;
+		return NULL;
+	}
 	claim = nic->claims[type];
 	/* A frame whose VLAN tag the driver has taken off is still a tagged one. */
 	if (mpn_unlikely(claim == 0 || (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED))) {
-		nic->stats.rx_unclaimed++;
+		if (type < NIC_ETHERTYPE_MIN)
+			nic->stats.rx_length++;
+		else
+			nic->stats.rx_unclaimed++;
 		return NULL;
 	}
 	p = nic->pers[claim - 1];
+	if (mpn_unlikely(!ours && !p->takes_rest)) {
+		nic->stats.rx_not_ours++;
+		return NULL;
+	}
 	if (mpn_unlikely(!personality_is_active(p))) {
 		nic->stats.rx_stopped++;
 		p->flow.stats.rx_dropped++;

@@ -136,6 +136,8 @@ struct mpn_nic_info {
 	bool may_corrupt; /**< frames leave memory: checksums pay */
 	uint32_t max_frame; /**< bytes of the largest frame, mtu + 14 */
 	uint32_t nb_keep; /**< received frames that personalities may keep */
+	bool promiscuous; /**< frames for other stations are taken, too */
+	bool allmulticast; /**< the port was asked for the frames of all groups */
 };
 
 /** Counters of the NIC: {name, text}. Per-personality ones are in the flow's. */
@@ -145,6 +147,9 @@ struct mpn_nic_info {
 	X(tx_frames, "frames handed to the port") \
 	X(tx_bytes, "bytes handed to the port") \
 	X(rx_unclaimed, "dropped: no personality has the frame type") \
+	X(rx_length, "dropped: 802.3 length instead of a frame type") \
+	X(rx_long, "dropped: longer than the MTU allows") \
+	X(rx_own_source, "dropped: our own address as its source") \
 	X(rx_stopped, "dropped: the personality is not started") \
 	X(rx_runt, "dropped: shorter than an Ethernet header") \
 	X(rx_not_ours, "dropped: for another station") \
@@ -179,6 +184,14 @@ void mpn_nic_destroy(struct mpn_nic *nic);
  */
 int mpn_nic_start(struct mpn_nic *nic) MPN_MUST_CHECK;
 void mpn_nic_stop(struct mpn_nic *nic);
+
+/**
+ * Take frames for other stations, and those of all groups, or do not. Frames for other stations go to the
+ * personality that takes what nobody claims, and to no other. A port whose driver cannot be asked gets
+ * whatever its peer sends. Also while the port is stopped, or lost: it is told when it starts.
+ */
+void mpn_nic_set_promiscuous(struct mpn_nic *nic, bool on);
+void mpn_nic_set_allmulticast(struct mpn_nic *nic, bool on);
 
 /**
  * One round, run to completion: receive, classify, run the personalities, transmit. No system call
@@ -273,6 +286,7 @@ struct mpn_personality_info {
 	enum mpn_pers_state state;
 	uint16_t ethertypes[4];
 	unsigned nb_ethertypes;
+	bool takes_rest; /**< every frame type that no other one claims */
 	uint32_t rx_len; /**< frames waiting now */
 	uint32_t tx_len;
 	uint32_t flow_size;

@@ -72,6 +72,17 @@ void *mpn_personality_priv(struct mpn_personality *p);
 struct mpn_nic *mpn_personality_nic(struct mpn_personality *p);
 /** Only from load. -EINVAL: more than 4, or below 0x600. */
 int mpn_personality_set_ethertypes(struct mpn_personality *p, const uint16_t *types, unsigned n);
+/**
+ * Only from load: besides its own types take every one that no other personality claims, also those that
+ * are claimed and given up later. One personality of a NIC can have them: load gives -EADDRINUSE to a second
+ * one. -EINVAL: not in load.
+ */
+int mpn_personality_take_rest(struct mpn_personality *p);
+/**
+ * True when frames of this type come to the personality, claimed or as what is left. Others are not its to
+ * send: they are reserved for those who claim them. On the NIC's thread.
+ */
+bool mpn_personality_has_type(const struct mpn_personality *p, uint16_t type);
 
 /** Frames the TX flow takes now. 0 unless the personality is started or stopping. */
 unsigned mpn_flow_tx_room(struct mpn_personality *p);

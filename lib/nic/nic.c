@@ -317,6 +317,22 @@ mpn_nic_stop(struct mpn_nic *nic)
 	check_link(nic);
 }
 
+void
+mpn_nic_set_promiscuous(struct mpn_nic *nic, bool on)
+{
+	nic->info.promiscuous = on;
+	if (nic->running)
+		nic_port_set_modes(nic);
+}
+
+void
+mpn_nic_set_allmulticast(struct mpn_nic *nic, bool on)
+{
+	nic->info.allmulticast = on;
+	if (nic->running)
+		nic_port_set_modes(nic);
+}
+
 unsigned
 mpn_nic_poll(struct mpn_nic *nic)
 {

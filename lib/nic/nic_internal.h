@@ -66,6 +66,7 @@ struct mpn_personality {
 	const struct mpn_personality_ops *ops;
 	enum mpn_pers_state state;
 	bool loading; /* inside ops->load: ethertypes may change */
+	bool takes_rest; /* and what nobody claims */
 	uint8_t nb_ethertypes;
 	uint16_t ethertypes[4];
 	void *priv;
@@ -130,6 +131,8 @@ void nic_port_close(struct mpn_nic *nic);
 void nic_port_lose(struct mpn_nic *nic);
 int nic_port_revive(struct mpn_nic *nic) MPN_MUST_CHECK;
 bool nic_port_link_up(struct mpn_nic *nic);
+/* Tell the port which frames the user wants besides our own. */
+void nic_port_set_modes(const struct mpn_nic *nic);
 
 /* classify.c */
 unsigned nic_receive(struct mpn_nic *nic);

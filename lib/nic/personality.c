@@ -124,7 +124,14 @@ check_not_polling(const struct mpn_personality *p, enum pers_step step)
 static void
 rebuild_claims(struct mpn_nic *nic)
 {
-	memset(nic->claims, 0, NIC_FRAME_TYPES);
+	uint8_t rest = 0;
+
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		if (nic->pers[i]->takes_rest && nic->pers[i]->state != MPN_PERS_DEFINED)
+			rest = (uint8_t)(i + 1);
+	}
+	memset(nic->claims, 0, NIC_ETHERTYPE_MIN);
+	memset(nic->claims + NIC_ETHERTYPE_MIN, rest, NIC_FRAME_TYPES - NIC_ETHERTYPE_MIN);
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		const struct mpn_personality *p = nic->pers[i];
 
@@ -133,18 +140,44 @@ rebuild_claims(struct mpn_nic *nic)
 	}
 }
 
+static bool
+claims_type(const struct mpn_personality *p, uint16_t type)
+{
+	for (unsigned k = 0; k < p->nb_ethertypes; k++) {
+		if (p->ethertypes[k] == type)
+			return true;
+	}
+	return false;
+}
+
+static int
+check_claims_against(const struct mpn_personality *p, const struct mpn_personality *other)
+{
+	if (p->takes_rest && other->takes_rest)
+		return mpn_log_err(EADDRINUSE, "nic",
+			"personality '%s': the frame types nobody claims belong to '%s' already",
+			p->name, other->name);
+	for (unsigned k = 0; k < p->nb_ethertypes; k++) {
+		if (claims_type(other, p->ethertypes[k]))
+			return mpn_log_err(EADDRINUSE, "nic",
+				"personality '%s': frame type 0x%04x belongs to '%s' already",
+				p->name, p->ethertypes[k], other->name);
+	}
+	return 0;
+}
+
 static int
 check_claims(const struct mpn_personality *p)
 {
-	for (unsigned k = 0; k < p->nb_ethertypes; k++) {
-		uint8_t claim = p->nic->claims[p->ethertypes[k]];
+	int rc = 0;
 
-		if (claim != 0)
-			return mpn_log_err(EADDRINUSE, "nic",
-				"personality '%s': frame type 0x%04x belongs to '%s' already",
-				p->name, p->ethertypes[k], p->nic->pers[claim - 1]->name);
+	for (unsigned i = 0; rc == 0 && i < p->nic->nb_pers; i++) {
+		const struct mpn_personality *other = p->nic->pers[i];
+
+		if (other != p && other->state != MPN_PERS_DEFINED)
+			rc = check_claims_against(p, other);
 	}
-	return 0;
+	return rc;
 }
 
 static int
@@ -168,6 +201,23 @@ mpn_personality_set_ethertypes(struct mpn_personality *p, const uint16_t *types,
 	if (!p->loading)
 		return mpn_err(EINVAL);
 	return store_ethertypes(p, types, n);
+}
+
+int
+mpn_personality_take_rest(struct mpn_personality *p)
+{
+	if (!p->loading)
+		return mpn_err(EINVAL);
+	p->takes_rest = true;
+	return 0;
+}
+
+bool
+mpn_personality_has_type(const struct mpn_personality *p, uint16_t type)
+{
+	uint8_t claim = p->nic->claims[type];
+
+	return claim != 0 && p->nic->pers[claim - 1] == p;
 }
 
 /* ---- The steps ---- */
@@ -233,6 +283,7 @@ run_load(struct mpn_personality *p, const void *args)
 	rc = store_ethertypes(p, p->ops->ethertypes, p->ops->nb_ethertypes);
 	if (rc < 0)
 		return rc;
+	p->takes_rest = false;
 	p->loading = true;
 	rc = p->ops->load(p, args);
 	p->loading = false;
@@ -447,6 +498,7 @@ mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality
 	info->state = p->state;
 	info->nb_ethertypes = p->nb_ethertypes;
 	memcpy(info->ethertypes, p->ethertypes, sizeof(info->ethertypes));
+	info->takes_rest = p->takes_rest && p->state != MPN_PERS_DEFINED;
 	if (p->flow.rx != NULL) {
 		info->rx_len = rte_ring_count(p->flow.rx);
 		info->tx_len = flow_lane_len(&p->flow.tx) + flow_lane_len(&p->flow.data);

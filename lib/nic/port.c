@@ -323,10 +323,25 @@ nic_port_start(struct mpn_nic *nic)
 			nic->info.link, strerror(-rc));
 	if (nic->post != NULL)
 		nic_post_run(nic->post, nic->data_rx);
-	/* Frames are for us when our address or a group is on them: classification sees to it. */
-	if (nic->link->spec.kind->quirks & LINK_PROMISCUOUS)
-		(void)rte_eth_promiscuous_enable(nic->port_id);
+	nic_port_set_modes(nic);
 	return 0;
+}
+
+/*
+ * Frames are for us when our address or a group is on them: classification sees to it. What a driver has
+ * no call for it does not filter.
+ */
+void
+nic_port_set_modes(const struct mpn_nic *nic)
+{
+	bool all = nic->info.promiscuous || (nic->link->spec.kind->quirks & LINK_PROMISCUOUS) != 0;
+
+	if (all != (rte_eth_promiscuous_get(nic->port_id) == 1))
+		(void)(all ? rte_eth_promiscuous_enable : rte_eth_promiscuous_disable)(
+			nic->port_id);
+	if (nic->info.allmulticast != (rte_eth_allmulticast_get(nic->port_id) == 1))
+		(void)(nic->info.allmulticast ? rte_eth_allmulticast_enable
+					      : rte_eth_allmulticast_disable)(nic->port_id);
 }
 
 void
@@ -335,7 +350,7 @@ nic_port_stop(struct mpn_nic *nic)
 	if (nic->post != NULL)
 		nic_post_run(nic->post, false);
 	/* It may be an interface that others use. */
-	if (nic->link->spec.kind->quirks & LINK_PROMISCUOUS)
+	if (rte_eth_promiscuous_get(nic->port_id) == 1)
 		(void)rte_eth_promiscuous_disable(nic->port_id);
 	(void)rte_eth_dev_stop(nic->port_id);
 }

@@ -429,7 +429,7 @@ test_frames_nobody_can_use_are_counted(void **state)
 	uint8_t *frame;
 
 	/* Longer than any frame of ours, in segments. */
-	m = make_query(b, (const uint16_t[]){14}, 1, 9000);
+	m = make_query(b, (const uint16_t[]){14}, 1, 8300);
 	assert_int_equal(mpn_flow_tx(b->pers[0], &m, 1), 1);
 	bed_poll_until(b, c->rx_long == 1);
 	/* To a device, where there is none. */

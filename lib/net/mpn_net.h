@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/**
+ * @file
+ * The network personality: the traditional interface, unsolicited I/O (Multi-Personality Network
+ * Interfaces, 2.3.1). It gets every frame whose type no other personality of the NIC claims, and may not
+ * send those that others claim. What it shows (station address, MTU, link) is the port's.
+ *
+ *	mpn_personality_define(nic, "net", NULL, &p);
+ *	mpn_personality_load(p, NULL);
+ *	mpn_personality_start(p);
+ *	n = net_rx_burst(net_device_get(p), mbufs, MPN_BURST);
+ *
+ * While the NIC's thread polls, one other thread may receive and one may send.
+ */
+
+#ifndef MPN_NET_H
+#define MPN_NET_H
+
+#include "mpn_personality.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The interface of a network personality; it lives from load to unload. */
+struct net_device;
+
+/** What to load it with: the args of mpn_personality_load(). NULL, or zeroes: the defaults. */
+struct net_conf {
+	uint32_t ring_len; /**< frames that wait in each direction, a power of two; 0: 256 */
+};
+
+/** Counters of the interface: {name, text}. */
+#define NET_COUNTER_LIST(X) \
+	X(rx_frames, "frames handed to the host") \
+	X(rx_bytes, "bytes handed to the host") \
+	X(rx_dropped, "dropped: the host did not take them in time") \
+	X(tx_frames, "frames taken from the host") \
+	X(tx_bytes, "bytes taken from the host") \
+	X(tx_reserved, "refused: the frame type belongs to another personality") \
+	X(tx_malformed, "refused: no frame type, or shorter than a header") \
+	X(tx_long, "refused: longer than the MTU allows") \
+	X(tx_unable, "refused: asks for an offload, or for pieces, that the port has not")
+
+/** Counters of the interface. */
+struct net_stats {
+#define X(name, text) uint64_t name;
+	NET_COUNTER_LIST(X)
+#undef X
+};
+
+/** The interface as it is now. */
+struct net_device_info {
+	uint8_t mac[6]; /**< the port's */
+	uint16_t mtu; /**< bytes behind the Ethernet header */
+	bool link_up; /**< the port has a link, and the personality is started */
+	bool promiscuous;
+	bool allmulticast;
+	uint32_t ring_len; /**< frames that wait in each direction */
+};
+
+/** The interface of a loaded personality of the kind "net"; NULL with errno ENODEV when it is no such one. */
+struct net_device *net_device_get(struct mpn_personality *p);
+
+/**
+ * Take frames that have arrived; they are the caller's to free. They lie in memory the port receives into:
+ * who keeps more than 256 of them for long takes it from the others. A frame may have several segments.
+ * @return how many, at most n; 0: none, or not started
+ */
+unsigned net_rx_burst(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
+/**
+ * Send frames, each complete with its Ethernet header (four bytes of checksum are the port's). Frames that were taken are
+ * checked by the NIC's thread: one that may not be sent is dropped and counted.
+ * @return how many were taken, the first ones; the others are the caller's still. 0 when not started
+ */
+unsigned net_tx_burst(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
+
+/** Read what the interface is, and its counters. On the NIC's thread. */
+void net_device_get_info(const struct net_device *dev, struct net_device_info *info);
+const struct net_stats *net_device_get_stats(const struct net_device *dev);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * What the host may send: anything but the frame types of other personalities (the report, 2.3.1), and
+ * what the port cannot send.
+ */
+
+#include <rte_ether.h>
+
+#include "net_int.h"
+
+#define NET_MIN_TYPE 0x600 /* below it: the length of an 802.3 frame */
+
+/* NULL: it may be sent. */
+static uint64_t *
+find_fault(struct net_device *dev, struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t max = dev->max_frame;
+	uint16_t type;
+
+	if (m->data_len < RTE_ETHER_HDR_LEN)
+		return &dev->stats.tx_malformed;
+	type = (uint16_t)(frame[12] << 8 | frame[13]);
+	if (type < NET_MIN_TYPE)
+		return &dev->stats.tx_malformed;
+	if (!mpn_personality_has_type(dev->pers, type))
+		return &dev->stats.tx_reserved;
+	if (type == RTE_ETHER_TYPE_VLAN)
+		max += RTE_VLAN_HLEN;
+	if (m->pkt_len > max)
+		return &dev->stats.tx_long;
+	if ((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0 ||
+		(m->nb_segs > 1 && !dev->multi_segs && rte_pktmbuf_linearize(m) < 0))
+		return &dev->stats.tx_unable;
+	return NULL;
+}
+
+unsigned
+net_check_tx(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n)
+{
+	unsigned good = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t *fault = find_fault(dev, mbufs[i]);
+
+		if (mpn_unlikely(fault != NULL)) {
+			(*fault)++;
+			rte_pktmbuf_free(mbufs[i]);
+			continue;
+		}
+		dev->stats.tx_frames++;
+		dev->stats.tx_bytes += mbufs[i]->pkt_len;
+		mbufs[good++] = mbufs[i];
+	}
+	return good;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * What the files of lib/net share. Everything runs on the NIC's thread but the two bursts of the
+ * library's face, which share only rings with it.
+ */
+
+#ifndef NET_INT_H
+#define NET_INT_H
+
+#include <stdatomic.h>
+
+#include <rte_mbuf.h>
+#include <rte_ring.h>
+
+#include "mpn_net.h"
+
+#define NET_DEFAULT_RING 256
+
+struct net_device;
+
+/* How the interface looks from the host's side. One per face. */
+struct net_face {
+	const char *name;
+	int (*open)(struct net_device *dev, const struct net_conf *conf);
+	void (*close)(struct net_device *dev);
+	/* Hand frames to the host. @return how many it took, the first ones */
+	unsigned (*deliver)(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
+	/* Take frames the host sends. */
+	unsigned (*collect)(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
+	/* Frames wait that were not collected. */
+	bool (*waits)(const struct net_device *dev);
+	/* Free what waits in both directions: it is stopped. */
+	void (*flush)(struct net_device *dev);
+	/* The link has come or gone. */
+	void (*set_link)(struct net_device *dev, bool up);
+};
+
+struct net_device {
+	struct mpn_personality *pers;
+	struct mpn_nic *nic;
+	const struct net_face *face;
+	uint32_t max_frame;
+	bool multi_segs;
+	bool link_up;
+	atomic_bool open; /* started: the host's frames are taken */
+	struct net_stats stats;
+	/* the library's face */
+	uint32_t ring_len;
+	struct rte_ring *rx;
+	struct rte_ring *tx;
+};
+
+/* net_lib.c */
+extern const struct net_face net_lib_face;
+
+/* net_check.c */
+/* Sort out the frames that may not be sent, and free them. @return how many are left, in order */
+unsigned net_check_tx(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * The network personality: between the flows and the face the host sees. Best effort, as any network
+ * interface: what the host does not take is lost, what the flow does not take stays with the host.
+ */
+
+#include <string.h>
+
+#include "mpn_log.h"
+#include "net_int.h"
+
+#define KIND_NAME "net"
+
+struct net_device *
+net_device_get(struct mpn_personality *p)
+{
+	struct mpn_personality_info info;
+
+	mpn_personality_get_info(p, &info);
+	if (strcmp(info.kind, KIND_NAME) != 0 || info.state == MPN_PERS_DEFINED)
+		return mpn_err_null(ENODEV);
+	return mpn_personality_priv(p);
+}
+
+/* ---- Life cycle ---- */
+
+static int
+load(struct mpn_personality *p, const void *args)
+{
+	static const struct net_conf defaults;
+	struct net_device *dev = mpn_personality_priv(p);
+	struct mpn_nic_info info;
+	int rc;
+
+	dev->pers = p;
+	dev->nic = mpn_personality_nic(p);
+	mpn_nic_get_info(dev->nic, &info);
+	dev->max_frame = info.max_frame;
+	dev->multi_segs = info.multi_segs;
+	rc = mpn_personality_take_rest(p);
+	if (rc < 0)
+		return rc;
+	dev->face = &net_lib_face;
+	return dev->face->open(dev, args != NULL ? args : &defaults);
+}
+
+static void
+unload(struct mpn_personality *p)
+{
+	struct net_device *dev = mpn_personality_priv(p);
+
+	dev->face->close(dev);
+}
+
+static void
+set_link(struct net_device *dev, bool up)
+{
+	dev->link_up = up;
+	if (dev->face->set_link != NULL)
+		dev->face->set_link(dev, up);
+}
+
+static int
+start(struct mpn_personality *p)
+{
+	struct net_device *dev = mpn_personality_priv(p);
+	struct mpn_nic_info info;
+
+	mpn_nic_get_info(dev->nic, &info);
+	dev->face->flush(dev);
+	set_link(dev, info.link_up);
+	atomic_store_explicit(&dev->open, true, memory_order_release);
+	return 0;
+}
+
+/* From here on the host may not send; what it has sent goes out. */
+static void
+stop(struct mpn_personality *p)
+{
+	struct net_device *dev = mpn_personality_priv(p);
+
+	atomic_store_explicit(&dev->open, false, memory_order_release);
+	set_link(dev, false);
+}
+
+static bool
+quiet(struct mpn_personality *p)
+{
+	struct net_device *dev = mpn_personality_priv(p);
+
+	return !dev->face->waits(dev);
+}
+
+static void
+event(struct mpn_personality *p, enum mpn_nic_event ev)
+{
+	struct net_device *dev = mpn_personality_priv(p);
+
+	if (!atomic_load_explicit(&dev->open, memory_order_relaxed))
+		return;
+	if (ev == MPN_NIC_LINK_UP)
+		set_link(dev, true);
+	else if (ev == MPN_NIC_LINK_DOWN || ev == MPN_NIC_REMOVED)
+		set_link(dev, false);
+}
+
+static void
+give_up(struct mpn_personality *p, int err, const char *cause)
+{
+	struct net_device *dev = mpn_personality_priv(p);
+
+	mpn_log(MPN_LOG_WARN, "net", "%s: %s", cause, strerror(-err));
+	dev->face->flush(dev);
+}
+
+/* ---- Frames ---- */
+
+static void
+rx_burst(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns)
+{
+	struct net_device *dev = mpn_personality_priv(p);
+	uint64_t bytes[MPN_BURST];
+	unsigned taken;
+
+	/* They are the host's as soon as it has them: measure before. */
+	for (unsigned i = 0; i < n; i++)
+		bytes[i] = mbufs[i]->pkt_len;
+	taken = dev->face->deliver(dev, mbufs, n);
+	dev->stats.rx_frames += taken;
+	for (unsigned i = 0; i < taken; i++)
+		dev->stats.rx_bytes += bytes[i];
+	if (mpn_unlikely(taken < n)) {
+		dev->stats.rx_dropped += n - taken;
+		rte_pktmbuf_free_bulk(&mbufs[taken], n - taken);
+	}
+}
+
+static unsigned
+poll(struct mpn_personality *p, uint64_t now_ns)
+{
+	struct net_device *dev = mpn_personality_priv(p);
+	struct rte_mbuf *mbufs[MPN_BURST];
+	unsigned room = mpn_flow_tx_room(p);
+	unsigned n, good, sent;
+
+	n = dev->face->collect(dev, mbufs, MPN_MIN(room, MPN_BURST));
+	if (n == 0)
+		return 0;
+	good = net_check_tx(dev, mbufs, n);
+	sent = mpn_flow_tx(p, mbufs, good);
+	/* There was room. */
+	if (mpn_unlikely(sent < good))
+		rte_pktmbuf_free_bulk(&mbufs[sent], good - sent);
+	return n;
+}
+
+/* ---- Looking ---- */
+
+void
+net_device_get_info(const struct net_device *dev, struct net_device_info *info)
+{
+	struct mpn_nic_info nic;
+
+	memset(info, 0, sizeof(*info));
+	mpn_nic_get_info(dev->nic, &nic);
+	memcpy(info->mac, nic.mac, sizeof(info->mac));
+	info->mtu = nic.mtu;
+	info->link_up = dev->link_up;
+	info->promiscuous = nic.promiscuous;
+	info->allmulticast = nic.allmulticast;
+	info->ring_len = dev->ring_len;
+}
+
+const struct net_stats *
+net_device_get_stats(const struct net_device *dev)
+{
+	return &dev->stats;
+}
+
+static void
+print(struct mpn_personality *p, struct mpn_out *o)
+{
+	struct net_device *dev = mpn_personality_priv(p);
+
+	mpn_out_str(o, "face", dev->face->name);
+	mpn_out_bool(o, "link_up", dev->link_up);
+#define X(name, text) mpn_out_u64(o, #name, dev->stats.name);
+	NET_COUNTER_LIST(X)
+#undef X
+}
+
+static const struct mpn_personality_ops net_ops = {
+	.abi = MPN_ABI_VERSION,
+	.name = KIND_NAME,
+	.kind = MPN_PERS_UNSOLICITED,
+	.priv_size = sizeof(struct net_device),
+	.load = load,
+	.unload = unload,
+	.start = start,
+	.stop = stop,
+	.quiet = quiet,
+	.rx_burst = rx_burst,
+	.poll = poll,
+	.event = event,
+	.error = give_up,
+	.print = print,
+};
+
+MPN_PERSONALITY_REGISTER(net_ops)
