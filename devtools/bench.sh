@@ -20,8 +20,10 @@ cd "$(dirname "$0")/.."
 sections='
 table|timed|Ratios to the ceiling and to nbdkit|test/perf/table.sh --build @
 stages|timed|Cycles of a request by stage|test/perf/stages.sh --build @
+driver|exact|What the block driver holds|test/perf/driver.sh
 instructions|exact|Instructions of a request|test/perf/instructions_table.sh --build @
 crossover|timed|Copy or refer: the crossover|@/test/perf/crossover
+engines|timed|One job file, four engines of fio|test/perf/engines_table.sh --build @
 rfc5532|timed|The table of RFC 5532, again|test/perf/rfc5532.sh --build @
 loss|exact|Loss: what is missing, or all from the gap on|@/test/perf/loss
 incast|exact|Incast: granted and pushed|@/test/perf/incast
@@ -70,7 +72,8 @@ done
 # shellcheck source=devtools/setup.sh
 . devtools/setup.sh
 setup_packages build bench || exit 1
-[ -d "$build" ] || meson setup --buildtype=release -Ddebug=true -Db_ndebug=true -Db_lto=true "$build" >/dev/null
+[ -d "$build" ] || meson setup --buildtype=release -Ddebug=true -Db_ndebug=true -Db_lto=true \
+	-Dfio_source="$(devtools/fetch-fio.sh "$build-fio" 2>/dev/null)" "$build" >/dev/null
 ninja -C "$build" >/dev/null
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT

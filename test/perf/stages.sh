@@ -63,3 +63,20 @@ echo
 		printf '\n'
 	done
 }
+
+# The report's second evaluation (3.7). The driver enters at a submission; all else that the client does above the
+# NIC would be in the driver if there were no personality.
+echo
+echo "Time inside the client's block driver, as the report on multi-personality interfaces asks for (3.7). Without the"
+echo "storage personality the driver would hold the protocol and move the data itself:"
+echo
+echo "| load | with the personality | without it | part that is left |"
+echo "|---|---:|---:|---:|"
+for k in $(seq 0 $((n - 1))); do
+	awk -v load="${loads[k]%%|*}" -v ops="$(cat "$T/ops.$k")" '
+		/submit/ { in_driver += $1 }
+		/submit|protocol|copies/ { all += $1 }
+		END {
+			printf "| %s | %.0f | %.0f | %.2f |\n", load, in_driver / ops, all / ops, in_driver / all
+		}' "$T/client.$k"
+done
