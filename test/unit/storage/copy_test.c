@@ -448,6 +448,7 @@ test_frames_nobody_can_use_are_counted(void **state)
 	bed_poll_until(b, c->rx_short == 1);
 	/* To a target, at a client. */
 	m = make_query(b, (const uint16_t[]){128}, 1, 0);
+	memcpy(rte_pktmbuf_mtod_offset(m, void *, 6), b->st[1]->info.mac, 6);
 	assert_int_equal(mpn_flow_tx(b->pers[1], &m, 1), 1);
 	bed_poll_until(b, b->st[0]->counters.rx_no_target == 1);
 	bed_destroy(b);
