@@ -9,7 +9,7 @@
 #
 # The build needs -Dfio_source. Without --disk the file is a temporary one of 512 MiB where TMPDIR is.
 set -eu
-build=
+BUILD=
 RW=randread
 BS=4k
 DEPTH=32
@@ -18,7 +18,7 @@ DISK=
 while [ $# -gt 0 ]; do
 	value=${2:?$1: expected a value}
 	case $1 in
-	--build) build=$value ;;
+	--build) BUILD=$value ;;
 	--rw) RW=$value ;;
 	--bs) BS=$value ;;
 	--depth) DEPTH=$value ;;
@@ -31,10 +31,10 @@ while [ $# -gt 0 ]; do
 	esac
 	shift 2
 done
-: "${build:?--build: expected a build directory}"
-ENGINE=$(realpath "$build/apps/fio-ebd/fio-ebd.so")
+: "${BUILD:?--build: expected a build directory}"
+ENGINE=$(realpath "$BUILD/apps/fio-ebd/fio-ebd.so")
 here=$(realpath "$(dirname "$0")")
-for tool in nbdkit fio taskset; do
+for tool in nbdkit fio; do
 	command -v "$tool" >/dev/null || {
 		echo "needs $tool"
 		exit 77
@@ -45,46 +45,8 @@ done
 	exit 77
 }
 
-T=$(mktemp -d)
-pids=()
-finish() {
-	local pid rc=$?
-
-	trap - EXIT INT TERM
-	for pid in "${pids[@]}"; do
-		kill -CONT "$pid" 2>/dev/null || true
-		kill "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	rm -rf "$T"
-	exit "$rc"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-export RUNTIME_DIRECTORY=$T
-
-# One core for the servers and one for fio, where there are two.
-on_server=() on_client=()
-read -ra cores <<<"$(taskset -cp $$ | sed -E 's/.*: //; s/,/ /g' | tr ' ' '\n' |
-	awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) printf "%d ", i }')"
-if [ ${#cores[@]} -ge 2 ]; then
-	on_server=(taskset -c "${cores[0]}")
-	on_client=(taskset -c "${cores[1]}")
-fi
-
-wait_until() { # COMMAND...
-	local end=$((SECONDS + 30))
-
-	until "$@" 2>/dev/null; do
-		[ "$SECONDS" -lt "$end" ] || {
-			echo "compare-engines.sh: waited 30 s for: $*" >&2
-			tail -n 5 "$T"/*.log >&2
-			exit 1
-		}
-		read -rt 0.05 <><(:) || true
-	done
-}
+# shellcheck source=test/perf/lib.sh
+. "$here/lib.sh"
 
 if [ -z "$DISK" ]; then
 	DISK=$T/disk
@@ -95,32 +57,28 @@ fi
 LINK=virtio:$T/ebd.sock
 URI="nbd+unix:///?socket=$T/nbd.sock"
 export ENGINE LINK URI DISK RW BS DEPTH SECONDS_EACH
-"${on_server[@]}" "$build/apps/ebd/ebd" serve --link "vhost:$T/ebd.sock" --volume mem=mem:512M \
-	>"$T/serve.log" 2>&1 &
-pids+=($!)
-"${on_server[@]}" nbdkit -f -U "$T/nbd.sock" memory 512M >"$T/nbdkit.log" 2>&1 &
-pids+=($!)
-wait_until grep -qx ready "$T/serve.log"
+start_ebd_server 512M
+start nbdkit "${ON_SERVER[@]}" nbdkit -f -U "$T/nbd.sock" memory 512M
 wait_until test -S "$T/nbd.sock"
 
-# Memory that was never written is a special case in both servers. A server that spins stands still while
-# others are measured: each engine has a run of its own.
+# Memory that was never written is a special case. A server that spins stands still while others are
+# measured: each engine has a run of its own.
 run() { # SECTION [fio options]
-	"${on_client[@]}" fio --section="$1" --output-format=terse --terse-version=3 "${@:2}" \
+	"${ON_CLIENT[@]}" fio --section="$1" --output-format=terse --terse-version=3 "${@:2}" \
 		"$here/engines.fio" 2>>"$T/fio.log" | grep '^3;' || {
 		tail -n 5 "$T/fio.log" >&2
 		return 1
 	}
 }
-for engine in ebd nbd; do
-	RW=write BS=1M DEPTH=4 run "$engine" --time_based=0 --ramp_time=0 >/dev/null
-done
+kill -STOP "$SERVER"
+RW=write BS=1M DEPTH=4 run nbd --time_based=0 --ramp_time=0 >/dev/null
+kill -CONT "$SERVER"
 printf '%-9s %10s %12s %12s\n' engine IOPS "KiB/s" "mean us"
 for engine in ebd nbd libaio io_uring; do
-	[ "$engine" = ebd ] || kill -STOP "${pids[0]}"
+	[ "$engine" = ebd ] || kill -STOP "$SERVER"
 	run "$engine" | awk -F';' -v name="$engine" '
 		{ printf "%-9s %10d %12d %12.1f\n", name, $8 + $49, $7 + $48, ($8 > 0 ? $40 : $81) }' |
 		tee -a "$T/table"
-	kill -CONT "${pids[0]}"
+	kill -CONT "$SERVER"
 done
 awk '{ iops[$1] = $2 } END { printf "ratio of ebd to nbd: %.2f\n", iops["ebd"] / iops["nbd"] }' "$T/table"

@@ -18,7 +18,7 @@
 #		more than others. It gets up to three times as many runs to show it; on a machine that
 #		is busy with other things a bad ratio says nothing: exit status 77.
 set -eu
-build=
+BUILD=
 runs=5
 seconds=5
 check=false
@@ -26,7 +26,7 @@ json=false
 while [ $# -gt 0 ]; do
 	case $1 in
 	--build)
-		build=${2:?--build: expected a directory}
+		BUILD=${2:?--build: expected a directory}
 		shift
 		;;
 	--short) runs=3 seconds=1 ;;
@@ -39,10 +39,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-ebd=$(realpath "${build:?--build: expected a build directory}/apps/ebd/ebd")
-size=512M
-
-for tool in nbdkit fio taskset; do
+for tool in nbdkit fio; do
 	command -v "$tool" >/dev/null || {
 		echo "needs $tool"
 		exit 77
@@ -52,82 +49,31 @@ fio --enghelp 2>/dev/null | grep -qw nbd || {
 	echo "needs a fio with the nbd engine"
 	exit 77
 }
-# The first two cores we may use: the server has one, the client the other.
-read -ra cores <<<"$(taskset -cp $$ | sed -E 's/.*: //; s/,/ /g' | tr ' ' '\n' |
-	awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) printf "%d ", i }')"
-[ ${#cores[@]} -ge 2 ] || {
-	echo "needs two cores"
-	exit 77
-}
-on_server=(taskset -c "${cores[0]}")
-on_client=(taskset -c "${cores[1]}")
-
-T=$(mktemp -d)
-pids=()
-finish() {
-	local pid rc=$?
-
-	trap - EXIT INT TERM
-	for pid in "${pids[@]}"; do
-		kill "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
-	done
-	rm -rf "$T"
-	exit "$rc"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-export RUNTIME_DIRECTORY=$T
-
-start() { # NAME COMMAND...
-	local name=$1
-
-	shift
-	"$@" >"$T/$name.log" 2>&1 </dev/null &
-	pids+=($!)
-}
-
-wait_until() { # COMMAND...
-	local end=$((SECONDS + 30))
-
-	until "$@" 2>/dev/null; do
-		[ "$SECONDS" -lt "$end" ] || {
-			echo "compare-nbdkit.sh: waited 30 s for: $*" >&2
-			tail -n 5 "$T"/*.log >&2
-			exit 1
-		}
-		read -rt 0.05 <><(:) || true
-	done
-}
+# shellcheck source=test/perf/lib.sh
+. "$(dirname "$0")/lib.sh"
+size=512M
 
 # fio and ebd perf; each gives its IOPS.
 fio_run() { # DEPTH SECONDS RW
-	"${on_client[@]}" fio --name=x --ioengine=nbd --uri="nbd+unix:///?socket=$T/nbd.sock" --rw="$3" \
+	"${ON_CLIENT[@]}" fio --name=x --ioengine=nbd --uri="nbd+unix:///?socket=$T/nbd.sock" --rw="$3" \
 		--bs=4k --iodepth="$1" --size=$size --time_based --runtime="$2" --randrepeat=0 --norandommap \
 		--output-format=terse --terse-version=3 2>>"$T/fio.log" | tail -n 1 | cut -d';' -f8
 }
 
 fio_fill() {
-	"${on_client[@]}" fio --name=x --ioengine=nbd --uri="nbd+unix:///?socket=$T/nbd.sock" --rw=write \
+	"${ON_CLIENT[@]}" fio --name=x --ioengine=nbd --uri="nbd+unix:///?socket=$T/nbd.sock" --rw=write \
 		--bs=128k --iodepth=16 --size=$size --refill_buffers >>"$T/fio.log" 2>&1
 }
 
 ebd_run() { # DEPTH SECONDS
-	"${on_client[@]}" "$ebd" perf --link "virtio:$T/ebd.sock" mem --rw randread --bs 4k --depth "$1" \
-		--time "$2s" --warmup 200ms --idle spin --json 2>>"$T/perf.log" |
-		sed -nE 's/^ *"iops": ?([0-9]+).*/\1/p' | head -n 1
+	ebd_perf --rw randread --bs 4k --depth "$1" --time "$2s" --warmup 200ms
+	json_get "$T/perf.json" iops | cut -d. -f1
 }
 
-start nbdkit "${on_server[@]}" nbdkit -f -U "$T/nbd.sock" memory $size
-head -c $size /dev/urandom >"$T/fill"
-start serve "${on_server[@]}" "$ebd" serve --link "vhost:$T/ebd.sock" --volume "mem=mem:$size,file=$T/fill" \
-	--idle spin
+start_ebd_server $size
+start nbdkit "${ON_SERVER[@]}" nbdkit -f -U "$T/nbd.sock" memory $size
 wait_until test -S "$T/nbd.sock"
-wait_until grep -qx ready "$T/serve.log"
-rm -f "$T/fill"
-serve=${pids[1]}
-kill -STOP "$serve"
+kill -STOP "$SERVER"
 fio_fill
 
 sorted() { # FILE
@@ -143,18 +89,16 @@ measure() { # DEPTH RUNS
 
 	for run in $(seq "$2"); do
 		# Whoever does not measure must not run: a spinning server would take the other one's core.
-		kill -STOP "$serve"
+		kill -STOP "$SERVER"
 		fio_run "$1" "$seconds" randread >>"$T/nbd.$1"
-		kill -CONT "$serve"
+		kill -CONT "$SERVER"
 		ebd_run "$1" "$seconds" >>"$T/ebd.$1"
 		$json || printf 'depth %-3s run %s  nbdkit+fio %9s IOPS  ebd %9s IOPS\n' "$1" "$run" \
 			"$(tail -n 1 "$T/nbd.$1")" "$(tail -n 1 "$T/ebd.$1")"
 	done
 	[ "$(grep -cE '^[1-9][0-9]*$' "$T/nbd.$1")" -eq "$(wc -l <"$T/nbd.$1")" ] &&
 		[ "$(grep -cE '^[1-9][0-9]*$' "$T/ebd.$1")" -eq "$(wc -l <"$T/nbd.$1")" ] || {
-		echo "compare-nbdkit.sh: a run gave no number" >&2
-		tail -n 5 "$T"/*.log >&2
-		exit 1
+		die "a run gave no number"
 	}
 }
 
@@ -205,11 +149,11 @@ fi
 others() {
 	local from to
 
-	kill -STOP "$serve"
+	kill -STOP "$SERVER"
 	from=$(awk '$1 == "cpu" { print $2 + $3 + $4 + $7 + $8 + $9, $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9 }' /proc/stat)
 	read -rt 2 <><(:) || true
 	to=$(awk '$1 == "cpu" { print $2 + $3 + $4 + $7 + $8 + $9, $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9 }' /proc/stat)
-	kill -CONT "$serve"
+	kill -CONT "$SERVER"
 	awk -v a="$from" -v b="$to" 'BEGIN { split(a, f); split(b, t); printf "%d", 100 * (t[1] - f[1]) / (t[2] - f[2]) }'
 }
 
