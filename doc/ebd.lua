@@ -235,10 +235,10 @@ local ctrl_payload = {
 local payload = {
 	[DISC] = function(tree, tvb, h)
 		if h.op == 1 then
-			if h.plen ~= 64 then
-				return complain(tree, "QUERY of another size than 64")
+			if h.plen ~= 80 then
+				return complain(tree, "QUERY of another size than 80")
 			end
-			add_struct(tree, tvb, HDR, {{"name", 64}})
+			add_struct(tree, tvb, HDR, {{"name", 64}, {"client_uuid", 16}})
 			return
 		end
 		if h.plen < 32 or (h.plen - 32) % 80 ~= 0 then

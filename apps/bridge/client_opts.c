@@ -54,6 +54,14 @@ set_target(void *cfg, const char *arg)
 }
 
 static int
+set_client(void *cfg, const char *arg)
+{
+	struct client_opts *o = cfg;
+
+	return mpn_parse_uuid(arg, o->client.client_uuid);
+}
+
+static int
 set_crc(void *cfg, const char *arg)
 {
 	static const char *const names[] = {"off", "auto", "on", NULL};
@@ -151,6 +159,8 @@ const struct mpn_opt client_opts_table[] = {
 	 "requests in flight at the server; default: 32", set_depth},
 	{"target", 0, "MAC", "an address such as 02:00:00:00:00:01",
 	 "the server that has the volume; default: whoever answers", set_target},
+	{"client", 0, "UUID", "a UUID such as 6f1c2f1e-0d6b-4f0e-9c52-3a1b8e7d5c40",
+	 "who we are, for servers that have lists of clients; default: random", set_client},
 	{"crc", 0, "on|off|auto", "on, off or auto",
 	 "checksums in frames; default: auto, as the link needs", set_crc},
 	{"connect-timeout", 0, "TIME", "a time from 1ms to 24h, such as 500ms or 10s",

@@ -38,6 +38,11 @@ static const struct tool_usage usage = {
 		"  remove NAME    export a volume no more: its sessions end\n"
 		"  resize NAME    look at the size of a volume again; clients are told\n"
 		"  readonly NAME  make a volume read-only; clients are told\n"
+		"  allow NAME=CLIENT[,CLIENT...]\n"
+		"                 only these clients may use a volume, others do not see it;\n"
+		"                 a CLIENT is a UUID, a MAC or UUID@MAC; all: everybody\n"
+		"  deny NAME=CLIENT[,CLIENT...]\n"
+		"                 take clients from the list again; all: everybody\n"
 		"  volumes        volumes and their counters\n"
 		"  sessions       who is attached\n"
 		"  stop           answer what was accepted, and end\n",

@@ -17,6 +17,7 @@
 
 #define NSEC_PER_SEC 1000000000ull
 #define MAX_LINKS 8
+#define MAX_ALLOWS 64
 #define FEW_CORES 2 /* with so many or fewer they are shared with the clients */
 #define MAX_SESSIONS 1024
 #define DESK_NS 2000000ull
@@ -30,6 +31,8 @@ struct serve_conf {
 	uint64_t lease_ns;
 	uint64_t period_ns; /* of the statistics line, 0: none */
 	const char *pidfile;
+	const char *allows[MAX_ALLOWS];
+	unsigned nb_allows;
 	const char *config;
 	const char *control;
 	const char *metrics;
@@ -52,6 +55,17 @@ add_link(void *cfg, const char *arg)
 		return -ENOSPC;
 	conf->links[conf->nb_links++] = arg;
 	return tool_set_link(cfg, arg);
+}
+
+static int
+add_allow(void *cfg, const char *arg)
+{
+	struct serve_conf *conf = cfg;
+
+	if (conf->nb_allows == MAX_ALLOWS)
+		return -ENOSPC;
+	conf->allows[conf->nb_allows++] = arg;
+	return strchr(arg, '=') != NULL ? 0 : -EINVAL;
 }
 
 static int
@@ -124,6 +138,10 @@ static const struct mpn_opt opts[] = {
 	{"volume", 'v', "NAME=SPEC", "NAME=SPEC such as disk0=file:disk.img, or help",
 		"export this volume; may be repeated; --volume help lists the kinds",
 		tool_set_volume},
+	{"allow", 0, "NAME=CLIENT[,...]",
+		"NAME=CLIENT[,CLIENT...], a CLIENT being a UUID, a MAC or UUID@MAC",
+		"only these clients may use this volume, others do not see it; may be repeated",
+		add_allow},
 	TOOL_OPTS_PROCESS,
 	{"idle", 0, "POLICY", "auto, spin, yield or sleep",
 		"while nothing arrives; default: auto (sleep on two cores or one, else spin)",
@@ -249,12 +267,32 @@ close_desk(struct desk *d)
 	endpoint_close(d->metrics);
 }
 
+/* The command of this name, before anybody is served. */
+static int
+run_allow(struct desk *d, const struct serve_conf *conf, const char *arg)
+{
+	char line[CONTROL_LINE], reason[512];
+
+	if (snprintf(line, sizeof(line), "allow %s", arg) >= (int)sizeof(line))
+		return tool_misuse(&conf->tool, "--allow: '%.32s...': is too long", arg);
+	if (control_run(&d->control, line, reason, sizeof(reason), NULL) < 0)
+		return tool_misuse(&conf->tool, "--%s", reason);
+	return TOOL_GO_ON;
+}
+
 static int
 open_desk(struct desk *d, struct ebd_server *s, const struct serve_conf *conf)
 {
 	const char *what = NULL;
 
+	int status = TOOL_GO_ON;
+	unsigned i;
+
 	d->control.server = s;
+	for (i = 0; i < conf->nb_allows && status == TOOL_GO_ON; i++)
+		status = run_allow(d, conf, conf->allows[i]);
+	if (status != TOOL_GO_ON)
+		return status;
 	if (conf->config != NULL &&
 		control_run_file(&d->control, conf->tool.prog, conf->config) < 0)
 		return TOOL_USAGE;
@@ -308,7 +346,8 @@ run(struct ebd_server *s, const struct serve_conf *conf, struct desk *desk)
 	}
 }
 
-static void
+/* @return false: something hangs */
+static bool
 drain(struct ebd_server *s, const struct serve_conf *conf)
 {
 	uint64_t end_ns = ebd_now_ns() + DRAIN_NS;
@@ -320,10 +359,11 @@ drain(struct ebd_server *s, const struct serve_conf *conf)
 		if (ebd_now_ns() > end_ns) {
 			fprintf(stderr, "%s: requests were still in the back end after %d s\n",
 				conf->tool.prog, (int)(DRAIN_NS / NSEC_PER_SEC));
-			return;
+			return false;
 		}
 		ebd_server_idle(s, work);
 	}
+	return true;
 }
 
 static int
@@ -332,6 +372,7 @@ serve(const struct serve_conf *conf)
 	struct ebd_server_conf sc;
 	struct ebd_server *s;
 	struct desk desk = {0};
+	bool hangs = false;
 	int status;
 
 	serving_conf_init(&sc, &conf->tool);
@@ -352,12 +393,17 @@ serve(const struct serve_conf *conf)
 		tool_show_log();
 		run(s, conf, &desk);
 		notify_systemd("STOPPING=1");
-		drain(s, conf);
-		status = TOOL_OK;
+		status = drain(s, conf) ? TOOL_OK : TOOL_FAILED;
+		hangs = status != TOOL_OK;
 	}
 	close_desk(&desk);
 	if (conf->pidfile != NULL)
 		(void)unlink(conf->pidfile);
+	/* A back end writes to our memory as long as it is there: do not wait for it, nor free anything. */
+	if (hangs) {
+		fflush(NULL);
+		_exit(status);
+	}
 	ebd_server_destroy(s);
 	return status;
 }

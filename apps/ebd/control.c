@@ -4,10 +4,12 @@
 #include "control.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "ebd.h"
 #include "mpn_err.h"
+#include "mpn_parse.h"
 
 struct command {
 	const char *name;
@@ -16,6 +18,17 @@ struct command {
 	int (*run)(struct control *c, const char *arg, struct mpn_out *o);
 };
 
+/* Say what is wrong with an argument. */
+static int MPN_PRINTF(2, 3) refuse(struct control *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(c->reason, sizeof(c->reason), fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
 static int
 run_add(struct control *c, const char *arg, struct mpn_out *o)
 {
@@ -23,7 +36,7 @@ run_add(struct control *c, const char *arg, struct mpn_out *o)
 	char name[EBD_NAME_LEN];
 
 	if (eq == NULL || eq == arg || (size_t)(eq - arg) >= sizeof(name))
-		return -EINVAL;
+		return refuse(c, "'%s': expected NAME=SPEC", arg);
 	memcpy(name, arg, (size_t)(eq - arg));
 	name[eq - arg] = '\0';
 	return ebd_export_add(c->server, name, eq + 1);
@@ -33,6 +46,69 @@ static int
 run_remove(struct control *c, const char *arg, struct mpn_out *o)
 {
 	return ebd_export_remove(c->server, arg);
+}
+
+/* "UUID", "MAC" or "UUID@MAC": both must be right then. */
+static int
+parse_client(const char *text, struct ebd_access *who)
+{
+	const char *at = strchr(text, '@');
+	char uuid[40];
+
+	memset(who, 0, sizeof(*who));
+	if (at == NULL)
+		return mpn_parse_mac(text, who->mac) == 0 ? 0
+							  : mpn_parse_uuid(text, who->client_uuid);
+	if ((size_t)(at - text) >= sizeof(uuid))
+		return -EINVAL;
+	memcpy(uuid, text, (size_t)(at - text));
+	uuid[at - text] = '\0';
+	return mpn_parse_uuid(uuid, who->client_uuid) == 0 ? mpn_parse_mac(at + 1, who->mac)
+							   : -EINVAL;
+}
+
+/* NAME=CLIENT[,CLIENT...]; none of them is taken when one is wrong. */
+static int
+change_access(struct control *c, const char *arg,
+	int (*change)(struct ebd_server *s, const char *name, const struct ebd_access *who))
+{
+	const char *eq = strchr(arg, '='), *cursor;
+	char name[EBD_NAME_LEN], item[64];
+	struct ebd_access who;
+	int rc, pass;
+
+	if (eq == NULL || eq == arg || eq[1] == '\0' || (size_t)(eq - arg) >= sizeof(name))
+		return refuse(c, "'%s': expected NAME=CLIENT[,CLIENT...]", arg);
+	memcpy(name, arg, (size_t)(eq - arg));
+	name[eq - arg] = '\0';
+	if (strcmp(eq + 1, "all") == 0)
+		return change(c->server, name, NULL);
+	for (pass = 0; pass < 2; pass++) {
+		cursor = eq + 1;
+		while ((rc = mpn_parse_item(&cursor, item, sizeof(item))) == 1) {
+			if (parse_client(item, &who) != 0)
+				return refuse(
+					c, "'%s': expected a UUID, a MAC, UUID@MAC or all", item);
+			rc = pass == 0 ? 0 : change(c->server, name, &who);
+			if (rc < 0)
+				return rc;
+		}
+		if (rc < 0)
+			return refuse(c, "'%.64s': expected clients separated by ','", eq + 1);
+	}
+	return 0;
+}
+
+static int
+run_allow(struct control *c, const char *arg, struct mpn_out *o)
+{
+	return change_access(c, arg, ebd_export_allow);
+}
+
+static int
+run_deny(struct control *c, const char *arg, struct mpn_out *o)
+{
+	return change_access(c, arg, ebd_export_deny);
 }
 
 static int
@@ -73,6 +149,8 @@ static const struct command commands[] = {
 	{"remove", "NAME", "export a volume no more: its sessions end", run_remove},
 	{"resize", "NAME", "look at the size of a volume again; clients are told", run_resize},
 	{"readonly", "NAME", "make a volume read-only; clients are told", run_readonly},
+	{"allow", "NAME=CLIENT[,...]", "only these may use a volume; all: everybody", run_allow},
+	{"deny", "NAME=CLIENT[,...]", "take clients from the list; all: everybody", run_deny},
 	{"volumes", NULL, "volumes and their counters", run_volumes},
 	{"sessions", NULL, "who is attached", run_sessions},
 	{"stop", NULL, "answer what was accepted, and end", run_stop},
@@ -86,7 +164,7 @@ control_help(FILE *f)
 	for (i = 0; i < MPN_ARRAY_SIZE(commands); i++) {
 		const struct command *cmd = &commands[i];
 
-		fprintf(f, "  %-8s %-10s %s\n", cmd->name, cmd->arg != NULL ? cmd->arg : "",
+		fprintf(f, "  %-8s %-17s %s\n", cmd->name, cmd->arg != NULL ? cmd->arg : "",
 			cmd->help);
 	}
 }
@@ -101,6 +179,20 @@ find_command(const char *name)
 			return &commands[i];
 	}
 	return NULL;
+}
+
+/* "add, remove, ... or stop" */
+static void
+list_commands(char *list, size_t size)
+{
+	size_t i, used = 0;
+
+	for (i = 0; i < MPN_ARRAY_SIZE(commands) && used < size; i++)
+		used += (size_t)snprintf(list + used, size - used, "%s%s",
+			i == 0                             ? ""
+			: i + 1 < MPN_ARRAY_SIZE(commands) ? ", "
+							   : " or ",
+			commands[i].name);
 }
 
 /* Cut a line into a command and one argument, which may hold blanks. @return the argument */
@@ -122,7 +214,7 @@ int
 control_run(struct control *c, const char *line, char *reason, size_t size, struct mpn_out *o)
 {
 	const struct command *cmd;
-	char copy[CONTROL_LINE];
+	char copy[CONTROL_LINE], list[128];
 	char *arg;
 	int rc;
 
@@ -137,10 +229,8 @@ control_run(struct control *c, const char *line, char *reason, size_t size, stru
 	arg = cut_line(copy);
 	cmd = find_command(copy);
 	if (cmd == NULL) {
-		(void)snprintf(reason, size,
-			"'%.32s': expected add, remove, resize, readonly, volumes, sessions or "
-			"stop",
-			copy);
+		list_commands(list, sizeof(list));
+		(void)snprintf(reason, size, "'%.32s': expected %s", copy, list);
 		return -EINVAL;
 	}
 	if ((cmd->arg != NULL) != (arg[0] != '\0')) {
@@ -148,10 +238,13 @@ control_run(struct control *c, const char *line, char *reason, size_t size, stru
 			cmd->arg != NULL ? cmd->arg : "nothing after it");
 		return -EINVAL;
 	}
+	c->reason[0] = '\0';
 	rc = cmd->run(c, arg, o);
 	if (rc < 0)
 		(void)snprintf(reason, size, "%s: %s", cmd->name,
-			ebd_last_error()[0] != '\0' ? ebd_last_error() : strerror(-rc));
+			c->reason[0] != '\0'          ? c->reason
+			: ebd_last_error()[0] != '\0' ? ebd_last_error()
+						      : strerror(-rc));
 	return rc;
 }
 

@@ -22,6 +22,7 @@
 struct control {
 	struct ebd_server *server;
 	bool stop; /**< "stop" was asked for */
+	char reason[256]; /**< why a command was refused */
 };
 
 /**

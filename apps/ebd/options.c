@@ -151,6 +151,14 @@ tool_set_target(void *cfg, const char *arg)
 }
 
 int
+tool_set_client(void *cfg, const char *arg)
+{
+	struct tool_conf *conf = cfg;
+
+	return mpn_parse_uuid(arg, conf->client_uuid);
+}
+
+int
 tool_set_crc(void *cfg, const char *arg)
 {
 	static const char *const names[] = {"off", "auto", "on", NULL};

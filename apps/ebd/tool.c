@@ -280,6 +280,7 @@ tool_open(struct tool *t, const struct tool_conf *conf)
 	};
 	int status = TOOL_GO_ON;
 
+	memcpy(cc.client_uuid, conf->client_uuid, sizeof(cc.client_uuid));
 	memset(t, 0, sizeof(*t));
 	t->conf = conf;
 	tool_take_log(conf);

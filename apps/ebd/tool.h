@@ -43,6 +43,7 @@ struct tool_conf {
 	uint64_t connect_timeout_ms; /**< 0: the library's default */
 	uint64_t fail_after_ms; /**< 0: the library's default */
 	uint8_t target_mac[6];
+	uint8_t client_uuid[16]; /**< zeroes: a random one */
 	int crc; /**< as in struct ebd_queue_conf */
 	const char *volumes[TOOL_MAX_VOLUMES]; /**< "NAME=SPEC" each */
 	unsigned nb_volumes;
@@ -64,6 +65,7 @@ int tool_set_fail_after(void *cfg, const char *arg);
 int tool_set_target(void *cfg, const char *arg);
 int tool_set_crc(void *cfg, const char *arg);
 int tool_set_volume(void *cfg, const char *arg);
+int tool_set_client(void *cfg, const char *arg);
 
 /* What parsing accepts and the messages say must not drift apart. */
 #define TOOL_MTU_MIN 576
@@ -95,6 +97,8 @@ int tool_set_volume(void *cfg, const char *arg);
 	 "while nothing arrives; default: auto (spin, or yield on one core)", tool_set_idle}, \
 	{"timeout", 0, "TIME", "a time from 1ms to 24h, such as 500ms or 10s", \
 	 "wait so long for a server to answer; default: 5s", tool_set_connect_timeout}, \
+	{"client", 0, "UUID", "a UUID such as 6f1c2f1e-0d6b-4f0e-9c52-3a1b8e7d5c40", \
+	 "who we are, for servers that have lists of clients; default: random", tool_set_client}, \
 	{"volume", 0, "NAME=SPEC", "NAME=SPEC such as disk0=file:disk.img, or help", \
 	 "serve this volume in the same process (for ring links)", tool_set_volume}, \
 	{"json", 0, NULL, NULL, \

@@ -31,6 +31,9 @@ int mpn_parse_bool(const char *s, bool *out) MPN_MUST_CHECK;
 /** Six bytes as "aa:bb:cc:dd:ee:ff". */
 int mpn_parse_mac(const char *s, uint8_t out[6]) MPN_MUST_CHECK;
 
+/** Sixteen bytes as "00112233-4455-6677-8899-aabbccddeeff"; the '-' may be left out. */
+int mpn_parse_uuid(const char *s, uint8_t out[16]) MPN_MUST_CHECK;
+
 /** Index of s in names (NULL-terminated array), or -EINVAL. */
 int mpn_parse_choice(const char *s, const char *const *names) MPN_MUST_CHECK;
 

@@ -187,6 +187,32 @@ mpn_parse_mac(const char *s, uint8_t out[6])
 }
 
 int
+mpn_parse_uuid(const char *s, uint8_t out[16])
+{
+	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	bool dashes = strchr(s, '-') != NULL;
+	uint8_t uuid[16] = {0};
+	unsigned n = 0;
+	size_t i;
+
+	for (i = 0; shape[i] != '\0'; i++) {
+		if (shape[i] == '-') {
+			if (dashes && *s++ != '-')
+				return -EINVAL;
+			continue;
+		}
+		if (digit_value(*s) >= 16)
+			return -EINVAL;
+		uuid[n / 2] |= (uint8_t)(digit_value(*s++) << (n % 2 == 0 ? 4 : 0));
+		n++;
+	}
+	if (*s != '\0')
+		return -EINVAL;
+	memcpy(out, uuid, sizeof(uuid));
+	return 0;
+}
+
+int
 mpn_parse_choice(const char *s, const char *const *names)
 {
 	int i;

@@ -175,7 +175,8 @@ map_memory(void *user, const char *volume, struct bare_memory *mem)
 		if (strcmp(s->exports[i]->geometry.name, volume) == 0)
 			e = s->exports[i];
 	}
-	if (e == NULL || n == NULL)
+	/* It asks nobody who he is: what is not for all is not for it. */
+	if (e == NULL || n == NULL || access_is_listed(s, volume))
 		return -ENOENT;
 	mem->bytes = e->geometry.size;
 	mem->read_only = (e->geometry.flags & WIRE_VOL_READONLY) != 0;

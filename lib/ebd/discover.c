@@ -71,7 +71,7 @@ int
 ebd_collector_init(struct ebd_collector *k, struct ebd_client *c)
 {
 	memset(k, 0, sizeof(*k));
-	k->discover = st_discover_start(c->nic, NULL, on_advert, k);
+	k->discover = st_discover_start(c->nic, NULL, c->uuid, on_advert, k);
 	if (k->discover == NULL)
 		return mpn_log_err(errno, "ebd", "link '%s': cannot ask who is there: %s", c->link,
 			strerror(errno));

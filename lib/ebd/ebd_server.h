@@ -92,6 +92,27 @@ int ebd_export_remove(struct ebd_server *s, const char *name);
 int ebd_export_resize(struct ebd_server *s, const char *name);
 /** Make a volume read-only for good. Clients are told. @return 0; -ENOENT (name) */
 int ebd_export_set_readonly(struct ebd_server *s, const char *name);
+/** One client of a list; what is all zero may be anything, but not both. */
+struct ebd_access {
+	uint8_t client_uuid[16]; /**< struct ebd_client_conf.client_uuid of the client */
+	uint8_t mac[6]; /**< address of its link */
+};
+/**
+ * Let a client use the volume of this name. The first one begins a list: from then on the volume is not
+ * there for anybody else, neither for ebd_discover() nor for ebd_queue_open(), nor for ceilings; the sessions of
+ * others end as if it were removed. The list belongs to the name, so it may be made before the volume
+ * is added, and stays when the volume goes. It keeps honest clients apart; one that lies about its UUID
+ * and its address is believed.
+ * @param who  NULL: everybody; the list is forgotten
+ * @return 0; -EINVAL (name, who), -ENOSPC (256 lists, 256 clients each), -ENOMEM
+ */
+int ebd_export_allow(struct ebd_server *s, const char *name, const struct ebd_access *who);
+/**
+ * Take a client from the list again; its sessions end.
+ * @param who  as it was allowed; NULL: everybody, the list is there and empty
+ * @return 0; -EINVAL (name), -ENOENT (not on the list), -ENOSPC, -ENOMEM
+ */
+int ebd_export_deny(struct ebd_server *s, const char *name, const struct ebd_access *who);
 /** One volume the server exports. */
 struct ebd_export_info {
 	char name[EBD_NAME_LEN];
@@ -108,7 +129,10 @@ void ebd_volume_help(FILE *f);
 unsigned ebd_server_poll(struct ebd_server *s);
 /** Call it with what each round found: spins, yields or sleeps as the server's conf says. */
 void ebd_server_idle(struct ebd_server *s, unsigned work);
-/** Stop taking commands; poll on until ebd_server_quiet(). */
+/**
+ * Stop taking commands; poll on until ebd_server_quiet(). What was accepted is answered, then the sessions
+ * end, and clients look for the next server at once.
+ */
 void ebd_server_drain(struct ebd_server *s);
 bool ebd_server_quiet(const struct ebd_server *s);
 

@@ -17,6 +17,7 @@
 #define NB_SMALL 512
 #define NB_LARGE 64
 #define MIN_GRANT_FRAMES 64u
+#define LEAVE_NS (XFER_NSEC_PER_SEC / 10) /* for links that take no frames any more */
 #define DRAIN_NS (5 * XFER_NSEC_PER_SEC)
 
 /* ---- Life ---- */
@@ -136,6 +137,7 @@ ebd_server_destroy(struct ebd_server *s)
 		ceiling_free(s->exports[i]);
 		free(s->exports[i]);
 	}
+	access_free(s);
 	free(s->ios);
 	free(s->eal);
 	free(s);
@@ -153,6 +155,7 @@ make_target(struct ebd_server *s, const struct mpn_nic_info *info)
 		.user = s,
 		.map = export_map,
 		.io_start = export_io_start,
+		.may_use = access_may_use,
 	};
 	unsigned i;
 	int rc;
@@ -371,6 +374,20 @@ ebd_export_add(struct ebd_server *s, const char *name, const char *spec)
 
 /* ---- The loop ---- */
 
+/* All is answered: tell the clients, as long as their links take frames. */
+static void
+leave(struct ebd_server *s)
+{
+	struct xfer_tgt *x = st_target_xfer(s->target);
+	uint64_t now_ns = mpn_now_ns();
+
+	if (xfer_tgt_outstanding(x) > 0)
+		return;
+	if (s->leave_ns == 0)
+		s->leave_ns = now_ns;
+	s->told = xfer_tgt_leave(x, now_ns) || now_ns - s->leave_ns > LEAVE_NS;
+}
+
 unsigned
 ebd_server_poll(struct ebd_server *s)
 {
@@ -381,6 +398,8 @@ ebd_server_poll(struct ebd_server *s)
 			work += mpn_nic_poll(s->nics[i].nic);
 	}
 	work += poll_volumes(s);
+	if (mpn_unlikely(s->draining && !s->told && s->target != NULL))
+		leave(s);
 	if (mpn_unlikely(s->nb_leaving > 0))
 		export_end_leaving(s);
 	if (mpn_unlikely(s->wait_first != NULL))
@@ -401,6 +420,7 @@ ebd_server_idle(struct ebd_server *s, unsigned work)
 void
 ebd_server_drain(struct ebd_server *s)
 {
+	s->draining = true;
 	if (s->target != NULL)
 		xfer_tgt_drain(st_target_xfer(s->target));
 }
@@ -408,5 +428,6 @@ ebd_server_drain(struct ebd_server *s)
 bool
 ebd_server_quiet(const struct ebd_server *s)
 {
-	return s->target == NULL || xfer_tgt_outstanding(st_target_xfer(s->target)) == 0;
+	return s->target == NULL ||
+	       (s->told && xfer_tgt_outstanding(st_target_xfer(s->target)) == 0);
 }

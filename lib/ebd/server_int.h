@@ -64,6 +64,9 @@ struct ebd_server {
 	struct st_target *target; /* made for the first NIC */
 	struct mpn_idler idler;
 	bool idler_ready;
+	bool draining;
+	bool told; /* draining: the clients know, or do not listen */
+	uint64_t leave_ns; /* draining: when there was nothing left to do */
 	uint64_t epoch;
 	uint8_t uuid[WIRE_EBD_UUID_LEN];
 	struct server_nic nics[XFER_MAX_PORTS];
@@ -71,6 +74,7 @@ struct ebd_server {
 	struct export *exports[SERVER_MAX_EXPORTS];
 	unsigned nb_exports;
 	unsigned nb_leaving;
+	struct access_list *access;
 	struct export_io *ios;
 	struct export_io *free_ios;
 	unsigned nb_ios;
@@ -90,6 +94,16 @@ void *export_map(void *user, const struct xfer_io *io);
 /* Close the volumes of exports that were removed and have nothing to do any more. */
 void export_end_leaving(struct ebd_server *s);
 void export_fill_geometry(struct export *e, const char *name);
+
+/* ---- access.c ---- */
+
+/* A callback of the target. */
+bool access_may_use(void *user, uint32_t index, const uint8_t uuid[16], const uint8_t mac[6]);
+/* Does the name have a list? */
+bool access_is_listed(struct ebd_server *s, const char *name);
+/* Print the list of a volume, if it has one, into an open object. */
+void access_print(const struct ebd_server *s, const char *name, struct mpn_out *o);
+void access_free(struct ebd_server *s);
 
 /* ---- ceiling.c ---- */
 

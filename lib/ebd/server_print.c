@@ -123,13 +123,14 @@ ebd_server_print_sessions(const struct ebd_server *s, const char *volume, struct
 }
 
 static void
-print_volume(const struct export *e, struct mpn_out *o)
+print_volume(const struct ebd_server *s, const struct export *e, struct mpn_out *o)
 {
 	mpn_out_object(o, NULL);
 	mpn_out_str(o, "name", e->geometry.name);
 #define X(name, text) mpn_out_u64(o, #name, e->name);
 	EXPORT_COUNTER_LIST(X)
 #undef X
+	access_print(s, e->geometry.name, o);
 	mpn_out_object(o, "volume");
 	vol_print(e->volume, o);
 	mpn_out_close(o);
@@ -144,7 +145,7 @@ ebd_server_print_volumes(const struct ebd_server *s, const char *volume, struct 
 	mpn_out_array(o, "volumes");
 	for (i = 0; i < s->nb_exports; i++) {
 		if (s->exports[i]->volume != NULL && is_wanted(s, i, volume))
-			print_volume(s->exports[i], o);
+			print_volume(s, s->exports[i], o);
 	}
 	mpn_out_close(o);
 }

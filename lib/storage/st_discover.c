@@ -17,7 +17,8 @@ struct st_discover {
 };
 
 struct st_discover *
-st_discover_start(struct mpn_nic *nic, const char *volume, st_discover_cb cb, void *arg)
+st_discover_start(struct mpn_nic *nic, const char *volume, const uint8_t client_uuid[16],
+	st_discover_cb cb, void *arg)
 {
 	static uint16_t generation;
 	struct st_nic *n = st_nic_running(nic);
@@ -34,6 +35,7 @@ st_discover_start(struct mpn_nic *nic, const char *volume, st_discover_cb cb, vo
 		free(d);
 		return mpn_err_null(EINVAL);
 	}
+	memcpy(d->query.client_uuid, client_uuid, sizeof(d->query.client_uuid));
 	d->nic = n;
 	d->tag = wire_tag(ST_DISCOVER_INDEX * XFER_MAX_DEPTH,
 		__atomic_add_fetch(&generation, 1, __ATOMIC_RELAXED));

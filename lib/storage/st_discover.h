@@ -19,11 +19,11 @@ typedef void (*st_discover_cb)(void *arg, const uint8_t mac[6], const struct wir
 	const struct wire_advert_volume *volume);
 
 /*
- * Start to listen. NULL with errno ENODEV (no storage personality), EBUSY (one is under way), EINVAL
+ * Start to listen; client_uuid is who asks. NULL with errno ENODEV (no storage personality), EBUSY (one is under way), EINVAL
  * (name), ENOMEM.
  */
-struct st_discover *
-st_discover_start(struct mpn_nic *nic, const char *volume, st_discover_cb cb, void *arg);
+struct st_discover *st_discover_start(struct mpn_nic *nic, const char *volume,
+	const uint8_t client_uuid[16], st_discover_cb cb, void *arg);
 /* Send the question in the next round of the NIC: to everybody, again and again as the caller likes. */
 void st_discover_ask(struct st_discover *d);
 /* Stop to listen. NULL is allowed. */

@@ -86,6 +86,14 @@ st_target_io_done(struct st_target *t, struct xfer_io *io, int status)
 	xfer_tgt_io_done(t->xfer, io, status, t->now_ns);
 }
 
+static bool
+may_use(void *ctx, uint32_t export_index, const uint8_t client_uuid[16], const uint8_t mac[6])
+{
+	struct st_target *t = ctx;
+
+	return t->conf.may_use(t->conf.user, export_index, client_uuid, mac);
+}
+
 static uint64_t
 get_random(MPN_UNUSED void *ctx)
 {
@@ -116,6 +124,7 @@ make_engine(struct st_target *t, int socket_id)
 	x->ctx = t;
 	x->random = get_random;
 	x->mac = make_mac;
+	x->may_use = t->conf.may_use != NULL ? may_use : NULL;
 	x->buf_get = get_buf;
 	x->buf_put = put_buf;
 	x->place = place;

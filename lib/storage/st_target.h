@@ -34,6 +34,9 @@ struct st_target_conf {
 	 * io_start reads into it or writes from it.
 	 */
 	void *(*map)(void *user, const struct xfer_io *io);
+	/** See struct xfer_tgt_conf. NULL: all may. */
+	bool (*may_use)(void *user, uint32_t export_index, const uint8_t client_uuid[16],
+		const uint8_t mac[6]);
 	/** Execute io on its export. Ends with st_target_io_done(), at once or later; the data stays
 	 *  where it is until then. */
 	void (*io_start)(void *user, struct xfer_io *io, const struct st_target_data *data);

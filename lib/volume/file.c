@@ -30,20 +30,24 @@ struct file_args {
 	enum direct_mode direct;
 	uint64_t size; /* 0: not given */
 	bool readonly;
+	bool shared; /* others may write, too: for slices of one image */
 };
 
 static int
 parse_args(const struct volume *v, const char *spec, struct file_args *a)
 {
 	static const char *const modes[] = {"off", "on", "auto", NULL};
+	static const char *const locks[] = {"exclusive", "shared", NULL};
 	char key[16], value[64];
 	int rc;
 
 	a->direct = DIRECT_AUTO;
 	a->size = 0;
+	a->shared = false;
 	a->readonly = (vol_open_flags(v) & VOL_OPEN_RDONLY) != 0;
 	if (mpn_parse_item(&spec, a->path, sizeof(a->path)) != 1 || a->path[0] == '\0')
-		return vol_bad_arg(v, "", spec, "file:PATH[,direct=on|off|auto][,size=SIZE]");
+		return vol_bad_arg(v, "", spec,
+			"file:PATH[,direct=on|off|auto][,size=SIZE][,lock=exclusive|shared]");
 	while ((rc = mpn_parse_kv(&spec, key, sizeof(key), value, sizeof(value))) == 1) {
 		if (strcmp(key, "direct") == 0) {
 			int mode = mpn_parse_choice(value, modes);
@@ -56,13 +60,21 @@ parse_args(const struct volume *v, const char *spec, struct file_args *a)
 				a->size % 512 != 0)
 				return vol_bad_arg(
 					v, key, value, "a size such as 1G, a multiple of 512");
+		} else if (strcmp(key, "lock") == 0) {
+			int lock = mpn_parse_choice(value, locks);
+
+			if (lock < 0)
+				return vol_bad_arg(v, key, value, "exclusive or shared");
+			a->shared = lock == 1;
 		} else {
 			return vol_bad_arg(v, key, value,
-				"direct= or size= after the path (a ',' in a path is doubled)");
+				"direct=, size= or lock= after the path (a ',' in a path is "
+				"doubled)");
 		}
 	}
 	if (rc != 0)
-		return vol_bad_arg(v, "", spec, "direct=on|off|auto or size=SIZE");
+		return vol_bad_arg(
+			v, "", spec, "direct=on|off|auto, size=SIZE or lock=exclusive|shared");
 	if (a->size != 0 && a->readonly)
 		return vol_bad_arg(v, "size", a->path, "no size below a readonly filter");
 	return 0;
@@ -122,7 +134,7 @@ lock_image(int fd, const struct file_args *a)
 	const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
 	unsigned tries = LOCK_WAIT_NS / LOCK_STEP_NS;
 
-	while (flock(fd, (a->readonly ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
+	while (flock(fd, (a->readonly || a->shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
 		if (errno == EINTR)
 			continue;
 		if (errno != EWOULDBLOCK)
@@ -399,7 +411,7 @@ file_close(struct volume *v)
 
 const struct vol_ops vol_file_ops = {
 	.name = "file",
-	.synopsis = "file:PATH[,direct=on|off|auto][,size=SIZE]",
+	.synopsis = "file:PATH[,direct=on|off|auto][,size=SIZE][,lock=exclusive|shared]",
 	.help = "a disk image or block device, through io_uring",
 	.priv_size = sizeof(struct file_priv),
 	.open = file_open,

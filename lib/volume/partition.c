@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
-/* partition: one partition of the volume below. */
+/* partition, slice: a part of the volume below, by its table or by hand. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,15 +122,25 @@ read_table(struct volume *v, uint64_t number)
 	return rc;
 }
 
+static void
+make_slots(struct volume *v)
+{
+	struct partition_priv *p = vol_priv(v);
+	unsigned i;
+
+	for (i = 0; i < PARTITION_DEPTH; i++) {
+		p->slots[i].next = p->free;
+		p->free = &p->slots[i];
+	}
+}
+
 static int
 partition_open(struct volume *v, const char *spec)
 {
-	struct partition_priv *p = vol_priv(v);
 	char args[64], key[16], value[32];
 	const char *lower = vol_split_filter(v, spec, args, sizeof(args));
 	const char *cursor = args;
 	uint64_t number = 0;
-	unsigned i;
 	int rc;
 
 	if (lower == NULL)
@@ -142,10 +152,7 @@ partition_open(struct volume *v, const char *spec)
 	}
 	if (rc != 0 || number == 0)
 		return vol_bad_arg(v, "", args, "partition:partition=N:SPEC");
-	for (i = 0; i < PARTITION_DEPTH; i++) {
-		p->slots[i].next = p->free;
-		p->free = &p->slots[i];
-	}
+	make_slots(v);
 	rc = vol_open_lower(v, lower, 0);
 	return rc != 0 ? rc : read_table(v, number);
 }
@@ -197,6 +204,74 @@ partition_map(struct volume *v, uint64_t off, uint64_t len)
 
 	return vol_map(vol_lower(v), p->off + off, len);
 }
+
+/* ---- By hand ---- */
+
+static int
+cut_slice(struct volume *v, uint64_t off, uint64_t size)
+{
+	struct partition_priv *p = vol_priv(v);
+	struct vol_info *info = vol_info_rw(v);
+	unsigned i;
+
+	if (off >= info->size || size > info->size - off)
+		return mpn_log_err(EINVAL, "volume",
+			"'%s': ends behind the volume below, which has %llu bytes", vol_spec(v),
+			(unsigned long long)info->size);
+	if (size == 0)
+		size = info->size - off;
+	if (off % info->block_size != 0 || size % info->block_size != 0)
+		return mpn_log_err(EINVAL, "volume", "'%s': expected multiples of %u bytes",
+			vol_spec(v), info->block_size);
+	p->off = off;
+	info->size = size;
+	info->uuid[1] ^= 0x73;
+	/* Slices of one volume are volumes of their own. */
+	for (i = 0; i < sizeof(off); i++) {
+		info->uuid[2 + i] ^= (uint8_t)(off >> 8 * i);
+		info->uuid[8 + i] ^= (uint8_t)(size >> 8 * i);
+	}
+	return 0;
+}
+
+static int
+slice_open(struct volume *v, const char *spec)
+{
+	char args[64], key[16], value[32];
+	const char *lower = vol_split_filter(v, spec, args, sizeof(args));
+	const char *cursor = args;
+	uint64_t off = 0, size = 0;
+	int rc;
+
+	if (lower == NULL)
+		return -EINVAL;
+	while ((rc = mpn_parse_kv(&cursor, key, sizeof(key), value, sizeof(value))) == 1) {
+		if (strcmp(key, "off") == 0)
+			rc = mpn_parse_size(value, 0, INT64_MAX, &off);
+		else if (strcmp(key, "size") == 0)
+			rc = mpn_parse_size(value, 1, INT64_MAX, &size);
+		else
+			rc = -EINVAL;
+		if (rc != 0)
+			return vol_bad_arg(v, key, value, "off=SIZE, size=SIZE");
+	}
+	if (rc != 0)
+		return vol_bad_arg(v, "", args, "slice:off=SIZE[,size=SIZE]:SPEC");
+	make_slots(v);
+	rc = vol_open_lower(v, lower, 0);
+	return rc != 0 ? rc : cut_slice(v, off, size);
+}
+
+const struct vol_ops vol_slice_ops = {
+	.name = "slice",
+	.synopsis = "slice:off=SIZE[,size=SIZE]:SPEC",
+	.help = "a part of a volume; without a size up to its end",
+	.filter = true,
+	.priv_size = sizeof(struct partition_priv),
+	.open = slice_open,
+	.submit = partition_submit,
+	.map = partition_map,
+};
 
 const struct vol_ops vol_partition_ops = {
 	.name = "partition",

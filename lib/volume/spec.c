@@ -28,6 +28,7 @@ static const struct vol_ops *kinds[MAX_KINDS + 1] = {
 	&vol_readonly_ops,
 	&vol_cow_ops,
 	&vol_partition_ops,
+	&vol_slice_ops,
 	&vol_error_ops,
 	&vol_delay_ops,
 };

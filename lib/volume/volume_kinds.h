@@ -15,6 +15,7 @@ extern const struct vol_ops vol_nbd_ops;
 extern const struct vol_ops vol_rbd_ops;
 extern const struct vol_ops vol_cow_ops;
 extern const struct vol_ops vol_partition_ops;
+extern const struct vol_ops vol_slice_ops;
 extern const struct vol_ops vol_readonly_ops;
 extern const struct vol_ops vol_error_ops;
 extern const struct vol_ops vol_delay_ops;

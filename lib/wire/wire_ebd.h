@@ -202,6 +202,8 @@ static_assert(sizeof(struct wire_geometry) == 128, "geometry is 128 bytes");
 /** DISC QUERY. */
 struct wire_disc_query {
 	char name[WIRE_EBD_NAME_LEN]; /**< only targets that have this volume; "" for all */
+	uint8_t client_uuid
+		[WIRE_EBD_UUID_LEN]; /**< who asks: a volume may be there for some only */
 };
 
 /** One volume of an ADVERT. */

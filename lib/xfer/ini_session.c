@@ -75,6 +75,7 @@ fill_ctrl(const struct xfer_ini *ini, uint8_t *at)
 	switch (ini->state) {
 	case XFER_INI_DISCOVER:
 		memcpy(query.name, ini->conf.volume, sizeof(query.name));
+		memcpy(query.client_uuid, ini->conf.client_uuid, sizeof(query.client_uuid));
 		memcpy(at, &query, sizeof(query));
 		return (uint32_t)sizeof(query);
 	case XFER_INI_OPEN:

@@ -113,19 +113,26 @@ xfer_tgt_export_add(struct xfer_tgt *t, const struct wire_geometry *g)
 int
 xfer_tgt_export_remove(struct xfer_tgt *t, uint32_t index, uint64_t now_ns)
 {
-	uint32_t i;
-
 	if (index >= t->nb_exports || !tgt_export_is_live(t, index))
 		return -ENOENT;
 	memset(t->exports[index].geometry.name, 0, WIRE_EBD_NAME_LEN);
+	xfer_tgt_export_recheck(t, index, now_ns);
+	return 0;
+}
+
+void
+xfer_tgt_export_recheck(struct xfer_tgt *t, uint32_t index, uint64_t now_ns)
+{
+	uint32_t i;
+
 	for (i = 0; i < t->conf.max_sessions; i++) {
 		struct xfer_session *s = &t->sessions[i];
 
 		if (s->export_index == index &&
-			(s->state == SESSION_LIVE || s->state == SESSION_OPENING))
+			(s->state == SESSION_LIVE || s->state == SESSION_OPENING) &&
+			!tgt_export_is_there(t, index, s->client_uuid, s->mac))
 			tgt_session_kill(t, s, now_ns);
 	}
-	return 0;
 }
 
 int
@@ -209,6 +216,40 @@ void
 xfer_tgt_drain(struct xfer_tgt *t)
 {
 	t->draining = true;
+}
+
+static bool
+is_tx_empty(const struct xfer_tgt *t)
+{
+	unsigned i;
+
+	for (i = 0; i < t->nb_ports; i++) {
+		if (t->ports[i].nb_ctrl > 0 || !mpn_list_empty(&t->ports[i].sendq))
+			return false;
+	}
+	return true;
+}
+
+bool
+xfer_tgt_leave(struct xfer_tgt *t, uint64_t now_ns)
+{
+	uint32_t i;
+
+	tgt_finish_sent(t);
+	if (!t->draining || t->nb_io > 0 || !is_tx_empty(t))
+		return false;
+	for (i = 0; i < t->conf.max_sessions; i++) {
+		struct xfer_session *s = &t->sessions[i];
+		struct wire_ebd to = {.sid = s->sid, .tag = s->tag};
+
+		if (s->state != SESSION_LIVE)
+			continue;
+		memcpy(to.src, s->mac, sizeof(to.src));
+		if (tgt_ctrl_push(t, s->port, &to, WIRE_CTRL, WIRE_CTRL_RESET) == NULL)
+			return false;
+		tgt_session_kill(t, s, now_ns);
+	}
+	return is_tx_empty(t);
 }
 
 uint32_t

@@ -77,6 +77,7 @@ struct tgt_ctrl {
 	uint32_t index; /* ADVERT: next volume */
 	uint32_t last; /* ADVERT: one past the last volume */
 	uint64_t nonce;
+	uint8_t client_uuid[WIRE_EBD_UUID_LEN]; /* ADVERT: whom it is for */
 	struct wire_challenge challenge;
 };
 
@@ -186,6 +187,15 @@ static inline bool
 tgt_export_is_live(const struct xfer_tgt *t, uint32_t index)
 {
 	return t->exports[index].geometry.name[0] != '\0';
+}
+
+/* For a client that may not use it, it is not there. */
+static inline bool
+tgt_export_is_there(
+	const struct xfer_tgt *t, uint32_t index, const uint8_t client_uuid[], const uint8_t mac[6])
+{
+	return tgt_export_is_live(t, index) &&
+	       (t->conf.may_use == NULL || t->conf.may_use(t->conf.ctx, index, client_uuid, mac));
 }
 
 static inline bool

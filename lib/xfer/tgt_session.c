@@ -27,14 +27,16 @@ tgt_ctrl_push(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, uint8
 	return c;
 }
 
+/* The export of that name, as far as the client at this address is told of it. */
 static int
-find_export(const struct xfer_tgt *t, const char name[WIRE_EBD_NAME_LEN])
+find_export(const struct xfer_tgt *t, const char name[WIRE_EBD_NAME_LEN],
+	const uint8_t client_uuid[WIRE_EBD_UUID_LEN], const uint8_t mac[6])
 {
 	uint32_t i;
 
 	for (i = 0; i < t->nb_exports; i++) {
-		if (tgt_export_is_live(t, i) &&
-			memcmp(t->exports[i].geometry.name, name, WIRE_EBD_NAME_LEN) == 0)
+		if (memcmp(t->exports[i].geometry.name, name, WIRE_EBD_NAME_LEN) == 0 &&
+			tgt_export_is_there(t, i, client_uuid, mac))
 			return (int)i;
 	}
 	return -1;
@@ -51,7 +53,7 @@ tgt_rx_disc(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const s
 		return WIRE_DROP_OP;
 	memcpy(&q, rx->payload, sizeof(q));
 	if (q.name[0] != '\0')
-		i = find_export(t, q.name);
+		i = find_export(t, q.name, q.client_uuid, h->src);
 	if (i < 0 || t->draining) /* not ours to answer */
 		return WIRE_ACCEPT;
 	c = tgt_ctrl_push(t, port, h, WIRE_DISC, WIRE_DISC_ADVERT);
@@ -59,6 +61,7 @@ tgt_rx_disc(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const s
 		c->sid = 0;
 		c->index = (uint32_t)i;
 		c->last = q.name[0] != '\0' ? (uint32_t)i + 1 : t->nb_exports;
+		memcpy(c->client_uuid, q.client_uuid, sizeof(c->client_uuid));
 	}
 	return WIRE_ACCEPT;
 }
@@ -125,11 +128,11 @@ is_outdated(const struct xfer_tgt *t, const struct wire_open *o)
 
 /* WIRE_ST_OK when a session as asked for is possible on this port. */
 static uint16_t
-check_open(const struct xfer_tgt *t, unsigned port, const struct wire_open *o)
+check_open(const struct xfer_tgt *t, unsigned port, const uint8_t mac[6], const struct wire_open *o)
 {
 	if (t->draining)
 		return WIRE_ST_BUSY;
-	if (find_export(t, o->volume) < 0)
+	if (find_export(t, o->volume, o->client_uuid, mac) < 0)
 		return WIRE_ST_NOVOLUME;
 	if (!wire_p_valid(o->p) || o->p > t->ports[port].p_max || o->depth == 0)
 		return WIRE_ST_PROTOCOL;
@@ -149,7 +152,7 @@ rx_open(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const struc
 	uint16_t status;
 
 	memcpy(&o, rx->payload, sizeof(o));
-	status = check_open(t, port, &o);
+	status = check_open(t, port, h->src, &o);
 	if (status != WIRE_ST_OK) {
 		refuse(t, port, h, o.nonce, status);
 		return WIRE_ACCEPT;
@@ -274,7 +277,7 @@ create_session(struct xfer_tgt *t, struct xfer_session *s, unsigned port, const 
 	s->nonce = o->nonce;
 	s->queue = o->queue;
 	s->tag = h->tag;
-	s->export_index = (uint32_t)find_export(t, o->volume);
+	s->export_index = (uint32_t)find_export(t, o->volume, o->client_uuid, h->src);
 	s->p = o->p;
 	s->depth = MPN_MIN(o->depth, t->conf.max_depth);
 	s->features = o->features & t->conf.features;
@@ -310,7 +313,7 @@ rx_proof(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const stru
 	}
 	if (has_ended(t, &p.open))
 		return WIRE_DROP_NONCE;
-	status = check_open(t, port, &p.open);
+	status = check_open(t, port, h->src, &p.open);
 	if (status == WIRE_ST_OK) {
 		fence_older(t, &p.open, now_ns);
 		s = find_free_session(t);

@@ -21,14 +21,14 @@ start_header(const struct xfer_tgt *t, unsigned port, struct wire_ebd *h, const 
 
 /* ---- Session answers ---- */
 
-/* Exports in front of index, without those that were removed. */
+/* Exports in front of index that are there for the one who asked. */
 static uint32_t
-count_live(const struct xfer_tgt *t, uint32_t index)
+count_there(const struct xfer_tgt *t, const struct tgt_ctrl *c, uint32_t index)
 {
 	uint32_t n = 0, i;
 
 	for (i = 0; i < index; i++)
-		n += tgt_export_is_live(t, i);
+		n += tgt_export_is_there(t, i, c->client_uuid, c->mac);
 	return n;
 }
 
@@ -39,8 +39,8 @@ fill_advert(const struct xfer_tgt *t, unsigned port, struct tgt_ctrl *c, uint8_t
 	struct wire_advert a = {
 		.epoch = t->conf.epoch,
 		.p_max = t->ports[port].p_max,
-		.nb_volumes = (uint16_t)count_live(t, t->nb_exports),
-		.first = (uint16_t)count_live(t, c->index),
+		.nb_volumes = (uint16_t)count_there(t, c, t->nb_exports),
+		.first = (uint16_t)count_there(t, c, c->index),
 	};
 	struct wire_advert_volume v;
 	const struct wire_geometry *g;
@@ -49,7 +49,7 @@ fill_advert(const struct xfer_tgt *t, unsigned port, struct tgt_ctrl *c, uint8_t
 	memcpy(a.target_uuid, t->conf.uuid, sizeof(a.target_uuid));
 	memcpy(at, &a, sizeof(a));
 	for (; c->index < c->last && n < WIRE_ADVERT_VOLUMES; c->index++) {
-		if (!tgt_export_is_live(t, c->index))
+		if (!tgt_export_is_there(t, c->index, c->client_uuid, c->mac))
 			continue;
 		g = &t->exports[c->index].geometry;
 		v = (struct wire_advert_volume){

@@ -317,6 +317,9 @@ struct xfer_tgt_conf {
 	bool require_crc; /**< refuse sessions without CRC */
 	uint64_t lease_ns; /**< 30 s */
 
+	/** May this client, at this address, use the export? If not, it is never told of it. NULL: all may. */
+	bool (*may_use)(void *ctx, uint32_t export_index,
+		const uint8_t client_uuid[WIRE_EBD_UUID_LEN], const uint8_t mac[6]);
 	/** Random number, for session ids and first sequence numbers. */
 	uint64_t (*random)(void *ctx);
 	/** 16-byte MAC of msg under a secret that lives as long as the target. */
@@ -357,6 +360,8 @@ int xfer_tgt_export_remove(struct xfer_tgt *t, uint32_t index, uint64_t now_ns);
  * second as frames may be lost. Its name and block size stay. @return 0; -ENOENT, -EINVAL
  */
 int xfer_tgt_export_change(struct xfer_tgt *t, uint32_t index, uint64_t size, uint32_t flags);
+/** What may_use() says of the export has changed: sessions that may not use it any more end. */
+void xfer_tgt_export_recheck(struct xfer_tgt *t, uint32_t index, uint64_t now_ns);
 /** A session of the export is not over yet. Its index is given away again when none is. */
 bool xfer_tgt_export_busy(const struct xfer_tgt *t, uint32_t index);
 
@@ -371,6 +376,12 @@ void xfer_tgt_tick(struct xfer_tgt *t, uint64_t now_ns);
 uint64_t xfer_tgt_deadline(const struct xfer_tgt *t);
 /** Refuse new sessions and commands; those accepted go on. */
 void xfer_tgt_drain(struct xfer_tgt *t);
+/**
+ * The last thing before a target that drains goes: when every answer is on its way, end the sessions and
+ * tell their clients, so that they look for another target, or for this one, at once. Call it again
+ * until it gives true: all was said. Frames that are not taken keep it from that.
+ */
+bool xfer_tgt_leave(struct xfer_tgt *t, uint64_t now_ns);
 /** Commands that are not FREE or DONE. */
 uint32_t xfer_tgt_outstanding(const struct xfer_tgt *t);
 

@@ -12,6 +12,7 @@ make_image in.img 16384
 cp in.img disk.img
 printf '# volumes\n\nadd disk=file:disk.img\nadd slow=delay:read=50ms:file:slow.img\n' >serve.conf
 cp in.img slow.img
+cp in.img slice.img
 
 # Say something to a UNIX socket and print what comes back.
 say() { # SOCKET TEXT
@@ -78,6 +79,34 @@ reap copy 60
 expect_ok 30 discover --link "$CLIENT_LINK"
 grep -q slow client.out && fail "a volume that was removed is still offered"
 grep -q new client.out || fail "a volume that was added is not offered: $(cat client.out)"
+
+# Lists of clients: others see nothing, whether they look or come.
+us=6f1c2f1e-0d6b-4f0e-9c52-3a1b8e7d5c40
+ctl allow "secret=$us" || fail "allow: $(cat ctl.out)"
+ctl add secret=slice:off=1M,size=2M:readonly:file:disk.img,lock=shared && fail "two have the image"
+ctl add secret=slice:off=1M,size=2M:file:slice.img,lock=shared || fail "add a slice: $(cat ctl.out)"
+ctl add rest=slice:off=3M:file:slice.img,lock=shared || fail "add another slice: $(cat ctl.out)"
+expect_ok 30 discover --link "$CLIENT_LINK"
+grep -q secret client.out && fail "somebody who is not on the list sees the volume"
+grep -q rest client.out || fail "the volume without a list is not there: $(cat client.out)"
+client 30 info --link "$CLIENT_LINK" --timeout 1s secret
+[ "$RC" -eq 1 ] || fail "somebody who is not on the list opened the volume: status $RC"
+expect_ok 30 discover --link "$CLIENT_LINK" --client "$us"
+grep -q secret client.out || fail "the one on the list does not see the volume"
+expect_ok 30 copy --link "$CLIENT_LINK" --client "$us" ebd:secret slice.out.img --verify
+cmp <(tail -c +1048577 slice.img | head -c 2097152) slice.out.img || fail "another slice was read"
+ctl volumes
+grep -q "$us" ctl.out || fail "the list is not shown"
+ctl deny "secret=$us" || fail "deny: $(cat ctl.out)"
+client 30 info --link "$CLIENT_LINK" --client "$us" --timeout 1s secret
+[ "$RC" -eq 1 ] || fail "somebody who was taken off the list opened the volume: status $RC"
+ctl allow "secret=$us,nonsense" && fail "nonsense is on the list"
+grep -q "'nonsense': expected a UUID, a MAC" ctl.out || fail "not a word of what is right: $(cat ctl.out)"
+ctl volumes
+grep -q "$us" ctl.out && fail "half of a bad list was taken"
+ctl allow secret=all || fail "allow all: $(cat ctl.out)"
+expect_ok 30 info --link "$CLIENT_LINK" secret
+ctl remove secret && ctl remove rest || fail "cannot remove the slices"
 
 # Counters.
 say metrics.sock 'GET /metrics HTTP/1.0\r\n\r\n' >metrics.out

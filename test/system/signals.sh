@@ -67,6 +67,22 @@ send perf "$2"
 reap perf 20
 expect_nothing_left
 
+# A back end that hangs does not keep the server: what it has is lost, and that is said.
+serve server "$SERVER_LINK" slow=delay:read=60s:mem:1M
+start reader "$EBD" copy --link "$CLIENT_LINK" --depth 1 --sparse off ebd:slow slow.img
+wait_for 30 counter_is server sessions 1 || fail "the reader did not get going"
+reads_wait() {
+	send server USR1
+	grep -q '^ *in_flight *[1-9]' server.out
+}
+wait_for 20 reads_wait || fail "no request is in the back end"
+send server "$2"
+reap server 20
+[ "$RC" -eq 1 ] || fail "a server that left requests behind ended with status $RC"
+grep -q "still in the back end" server.err || fail "it did not say why"
+send reader KILL
+reap reader 10
+
 # An idle server.
 serve server "$SERVER_LINK" scratch=mem:16M
 stop_server server "$2"

@@ -191,6 +191,31 @@ mac_has_six_bytes(void **state)
 }
 
 static void
+uuid_has_dashes_or_none(void **state)
+{
+	static const char *const good[] = {
+		"00112233-4455-6677-8899-aabbccddeeff", "00112233445566778899AABBCCDDEEFF"};
+	static const char *const bad[] = {"", "0", "00112233-4455-6677-8899-aabbccddeef",
+		"00112233-4455-6677-8899-aabbccddeeff0", "001122334455-6677-8899-aabbccddeeff",
+		"00112233-445566778899aabbccddeeff", "00112233-4455-6677-8899-aabbccddeefg",
+		"-00112233445566778899aabbccddeeff", "00112233445566778899aabbccddeeff-"};
+	static const uint8_t want[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99,
+		0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
+	uint8_t uuid[16];
+	size_t i;
+
+	for (i = 0; i < MPN_ARRAY_SIZE(good); i++) {
+		memset(uuid, 0, sizeof(uuid));
+		assert_int_equal(mpn_parse_uuid(good[i], uuid), 0);
+		assert_memory_equal(uuid, want, 16);
+	}
+	for (i = 0; i < MPN_ARRAY_SIZE(bad); i++) {
+		assert_int_equal(mpn_parse_uuid(bad[i], uuid), -EINVAL);
+		assert_memory_equal(uuid, want, 16);
+	}
+}
+
+static void
 choice_is_an_index(void **state)
 {
 	static const char *const names[] = {"spin", "yield", "sleep", NULL};
@@ -372,6 +397,7 @@ main(void)
 		cmocka_unit_test(times_have_suffixes_and_fractions),
 		cmocka_unit_test(bools_have_four_spellings),
 		cmocka_unit_test(mac_has_six_bytes),
+		cmocka_unit_test(uuid_has_dashes_or_none),
 		cmocka_unit_test(choice_is_an_index),
 		cmocka_unit_test(copy_never_cuts),
 		cmocka_unit_test(kv_walks_a_list),

@@ -393,7 +393,7 @@ test_segments_are_put_in_one_piece_only_when_needed(void **state)
 		unsigned nb;
 		bool linear;
 	} cuts[] = {
-		{{128}, 1, false},
+		{{144}, 1, false},
 		{{64}, 1, false},
 		{{14}, 1, true},
 		{{20, 44}, 2, true},
@@ -413,7 +413,7 @@ test_segments_are_put_in_one_piece_only_when_needed(void **state)
 		assert_int_equal(mpn_flow_tx(b->pers[0], &m, 1), 1);
 		bed_poll_until(b, s->rx_frames > frames);
 		assert_int_equal(
-			bed_site(b, 1, ST_COPY_rx_linear) - linear, cuts[i].linear ? 128 : 0);
+			bed_site(b, 1, ST_COPY_rx_linear) - linear, cuts[i].linear ? 144 : 0);
 	}
 	assert_int_equal(bed_copies(b, 1)->bounced, bed_site(b, 1, ST_COPY_rx_linear));
 	assert_int_equal(s->drops[WIRE_DROP_CRC], 0);
@@ -433,13 +433,13 @@ test_frames_nobody_can_use_are_counted(void **state)
 	assert_int_equal(mpn_flow_tx(b->pers[0], &m, 1), 1);
 	bed_poll_until(b, c->rx_long == 1);
 	/* To a device, where there is none. */
-	m = make_query(b, (const uint16_t[]){128}, 1, 0);
+	m = make_query(b, (const uint16_t[]){144}, 1, 0);
 	frame = rte_pktmbuf_mtod(m, uint8_t *);
 	frame[13] = WIRE_EBD_TO_INITIATOR & 0xff;
 	assert_int_equal(mpn_flow_tx(b->pers[0], &m, 1), 1);
 	bed_poll_until(b, c->rx_no_device == 1);
 	/* Without a tag. */
-	m = make_query(b, (const uint16_t[]){128}, 1, 0);
+	m = make_query(b, (const uint16_t[]){144}, 1, 0);
 	frame = rte_pktmbuf_mtod(m, uint8_t *);
 	frame[13] = WIRE_EBD_TO_INITIATOR & 0xff;
 	m->data_len = 23;
@@ -447,7 +447,7 @@ test_frames_nobody_can_use_are_counted(void **state)
 	assert_int_equal(mpn_flow_tx(b->pers[0], &m, 1), 1);
 	bed_poll_until(b, c->rx_short == 1);
 	/* To a target, at a client. */
-	m = make_query(b, (const uint16_t[]){128}, 1, 0);
+	m = make_query(b, (const uint16_t[]){144}, 1, 0);
 	memcpy(rte_pktmbuf_mtod_offset(m, void *, 6), b->st[1]->info.mac, 6);
 	assert_int_equal(mpn_flow_tx(b->pers[1], &m, 1), 1);
 	bed_poll_until(b, b->st[0]->counters.rx_no_target == 1);

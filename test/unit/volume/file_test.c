@@ -25,8 +25,9 @@ bad_arguments_say_why(void **state)
 		EINVAL, "direct: 'maybe': expected on, off or auto", "file:%s,direct=maybe", path);
 	must_refuse(EINVAL, "size: '1X'", "file:%s,size=1X", path);
 	must_refuse(EINVAL, "size: '1000'", "file:%s,size=1000", path);
-	must_refuse(EINVAL, "cache: 'on': expected direct= or size=", "file:%s,cache=on", path);
-	must_refuse(EINVAL, "'b.img': expected direct= or size=", "file:%s,b.img", path);
+	must_refuse(
+		EINVAL, "cache: 'on': expected direct=, size= or lock=", "file:%s,cache=on", path);
+	must_refuse(EINVAL, "'b.img': expected direct=, size= or lock=", "file:%s,b.img", path);
 	must_refuse(EINVAL, "images are never cut", "file:%s,size=4k", path);
 	must_refuse(EINVAL, "no size below a readonly filter", "readonly:file:%s,size=2M", path);
 }
@@ -158,6 +159,25 @@ one_writer_or_many_readers(void **state)
 	must_refuse(EBUSY, "in use by another server", "file:%s", path);
 	vol_close(b);
 	vol_close(must_open("file:%s", path));
+}
+
+static void
+slices_share_an_image(void **state)
+{
+	const char *path = make_file("slices", 8192, 'r');
+	struct volume *a = must_open("slice:size=4K:file:%s,lock=shared", path);
+	struct volume *b = must_open("slice:off=4K:file:%s,lock=shared", path);
+
+	must_write(a, 0, 0, 4096, 'a');
+	must_write(b, 0, 0, 4096, 'b');
+	must_refuse(EBUSY, "in use by another server", "file:%s", path);
+	must_refuse(EINVAL, "exclusive or shared", "file:%s,lock=no", path);
+	vol_close(a);
+	vol_close(b);
+	a = must_open("file:%s,lock=exclusive", path);
+	must_read(a, 0, 4096, 'a');
+	must_read(a, 4096, 4096, 'b');
+	vol_close(a);
 }
 
 /* Whether the process has the file open and sleeps: then it was refused the lock, and waits. */
@@ -321,6 +341,7 @@ main(void)
 		cmocka_unit_test(sizes_are_made_and_rounded),
 		cmocka_unit_test(paths_may_hold_anything),
 		cmocka_unit_test(one_writer_or_many_readers),
+		cmocka_unit_test(slices_share_an_image),
 		cmocka_unit_test(the_next_server_waits_for_the_lock),
 		cmocka_unit_test(a_killed_server_lets_go),
 		cmocka_unit_test(the_uuid_is_the_images),

@@ -168,6 +168,39 @@ gpt_of_a_stranger_and_its_copy(void **state)
 	assert_int_equal(read_table(), -EBADMSG);
 }
 
+static void
+a_slice_is_a_volume(void **state)
+{
+	struct volume *whole = must_open("mem:1M"), *v;
+
+	must_refuse(EINVAL, "off=SIZE", "slice:of=1:mem:1M");
+	must_refuse(EINVAL, "off=SIZE", "slice:off=x:mem:1M");
+	must_refuse(EINVAL, "off=SIZE", "slice:size=0:mem:1M");
+	must_refuse(EINVAL, "ends behind", "slice:off=1M:mem:1M");
+	must_refuse(EINVAL, "ends behind", "slice:off=4K,size=1M:mem:1M");
+	must_refuse(EINVAL, "ends behind", "slice:off=8192G,size=8000G:mem:1M");
+	must_refuse(EINVAL, "multiples of", "slice:off=1:mem:1M");
+	must_refuse(EINVAL, "multiples of", "slice:off=4K,size=100:mem:1M");
+	v = must_open("slice:off=4K,size=64K:mem:1M");
+	assert_int_equal(vol_get_info(v)->size, 64 << 10);
+	assert_memory_not_equal(vol_get_info(v)->uuid, vol_get_info(whole)->uuid, 16);
+	must_write(v, 0, 60 << 10, 4096, 's');
+	must_read(v, 60 << 10, 4096, 's');
+	assert_int_equal(run_io(v, VOL_READ, 0, 64 << 10, disk, 512), -EINVAL);
+	assert_int_equal(run_io(v, VOL_READ, 0, (64 << 10) - 512, disk, 1024), -EINVAL);
+	assert_null(vol_map(v, 60 << 10, 8192));
+	/* It is the place it is said to be. */
+	assert_memory_equal(
+		vol_map(vol_lower(v), 64 << 10, 4096), vol_map(v, 60 << 10, 4096), 4096);
+	assert_ptr_equal(vol_map(vol_lower(v), 64 << 10, 4096), vol_map(v, 60 << 10, 4096));
+	vol_close(v);
+	v = must_open("slice:off=1020K:readonly:mem:1M");
+	assert_int_equal(vol_get_info(v)->size, 4096);
+	assert_int_equal(run_io(v, VOL_WRITE, 0, 0, disk, 512), -EROFS);
+	vol_close(v);
+	vol_close(whole);
+}
+
 #ifdef MPN_HAVE_URING
 static void
 a_partition_is_a_volume(void **state)
@@ -209,6 +242,7 @@ main(void)
 		cmocka_unit_test(mbr_has_primary_and_logical_ones),
 		cmocka_unit_test(hostile_mbrs_end),
 		cmocka_unit_test(gpt_of_a_stranger_and_its_copy),
+		cmocka_unit_test(a_slice_is_a_volume),
 #ifdef MPN_HAVE_URING
 		cmocka_unit_test(a_partition_is_a_volume),
 #endif

@@ -53,6 +53,7 @@ static const struct {
 	AT(wire_geometry, uuid, 48, 16),
 	AT(wire_geometry, name, 64, 64),
 	AT(wire_disc_query, name, 0, 64),
+	AT(wire_disc_query, client_uuid, 64, 16),
 	AT(wire_advert, target_uuid, 0, 16),
 	AT(wire_advert, epoch, 16, 8),
 	AT(wire_advert, p_max, 24, 4),
@@ -100,7 +101,7 @@ fields_are_where_the_format_says(void **state)
 			fail_msg("%s is at %zu+%zu", fields[i].name, fields[i].off, fields[i].len);
 	}
 	assert_int_equal(sizeof(struct wire_ebd), 64);
-	assert_int_equal(sizeof(struct wire_disc_query), 64);
+	assert_int_equal(sizeof(struct wire_disc_query), 80);
 	assert_int_equal(sizeof(struct wire_advert), 32);
 	assert_int_equal(sizeof(struct wire_advert_volume), 80);
 	assert_int_equal(sizeof(struct wire_open), 104);
@@ -182,7 +183,7 @@ static const struct rule {
 	uint8_t kind, op;
 	uint32_t min, max, step;
 } rules[] = {
-	{WIRE_DISC, WIRE_DISC_QUERY, 64, 64, 1},
+	{WIRE_DISC, WIRE_DISC_QUERY, 80, 80, 1},
 	{WIRE_DISC, WIRE_DISC_ADVERT, 32, 32 + 17 * 80, 80},
 	{WIRE_CTRL, WIRE_CTRL_OPEN, 104, 104, 1},
 	{WIRE_CTRL, WIRE_CTRL_CHALLENGE, 32, 32, 1},

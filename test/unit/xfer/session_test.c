@@ -458,6 +458,37 @@ credits_grow_for_commands_that_end_at_once(void **state)
 }
 
 static void
+a_target_that_leaves_says_so(void **state)
+{
+	struct pair *p = pair_live(true);
+	struct pair_frame f;
+
+	(void)state;
+	assert_false(xfer_tgt_leave(p->tgt, p->now_ns));
+	p->hold_io = true;
+	(void)pair_submit(p, 0, WIRE_WRITE, 0, 512);
+	pair_settle(p);
+	xfer_tgt_drain(p->tgt);
+	/* Not before everything is answered, and the answers are out. */
+	assert_false(xfer_tgt_leave(p->tgt, p->now_ns));
+	pair_finish_io(p, 0);
+	assert_false(xfer_tgt_leave(p->tgt, p->now_ns));
+	pair_settle(p);
+	assert_int_equal(p->cmds[0].nb_done, 1);
+	assert_int_equal(p->cmds[0].status, 0);
+	assert_int_equal(p->nb_lost, 0);
+	assert_false(xfer_tgt_leave(p->tgt, p->now_ns));
+	assert_true(pair_pull_tgt(p, &f));
+	assert_int_equal(pair_header(&f).op, WIRE_CTRL_RESET);
+	assert_true(xfer_tgt_leave(p->tgt, p->now_ns));
+	/* No time goes by until it is news at the other end. */
+	pair_to_ini(p, &f);
+	assert_int_equal(p->nb_lost, 1);
+	assert_int_not_equal(xfer_ini_get_state(p->ini), XFER_INI_LIVE);
+	pair_free(p);
+}
+
+static void
 sessions_are_bounded(void **state)
 {
 	struct pair *p = pair_new();
@@ -500,6 +531,7 @@ main(void)
 		cmocka_unit_test(close_without_a_peer_ends_in_bounded_time),
 		cmocka_unit_test(credits_grow_with_use_and_bound_the_sum),
 		cmocka_unit_test(credits_grow_for_commands_that_end_at_once),
+		cmocka_unit_test(a_target_that_leaves_says_so),
 		cmocka_unit_test(sessions_are_bounded),
 	};
 
