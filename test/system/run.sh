@@ -59,6 +59,7 @@ q mpnic 120 mpnic.sh
 q nbd-clients 240 nbd_clients.sh
 q fio 120 fio.sh
   nbd-filters 120 nbd_filters.sh
+  readme 600 readme.sh
   kills-perf 900 kills.sh perf
   kills-fio 900 kills.sh fio
   nbd-restart 240 nbd_restart.sh
