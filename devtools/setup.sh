@@ -5,7 +5,7 @@
 # Installs the Debian packages that are missing, and says which. Run it, or source it and call
 # setup_packages with the sets that are wanted:
 #
-#	devtools/setup.sh [build] [demo] [test] [bench]		default: the first three
+#	devtools/setup.sh [build] [demo] [test] [heavy] [bench]		default: the first three
 
 # What each set is for. Everything else these need comes with them as a dependency.
 setup_set() {
@@ -22,11 +22,14 @@ setup_set() {
 			tshark iproute2 util-linux procps e2fsprogs xfsprogs fdisk nbdkit nbdkit-plugin-dev \
 			libnbd-bin qemu-utils fuse3 fio dpkg-dev ceph-mon ceph-osd ceph-common
 		;;
+	heavy) # machines with their firmware, and what runs in them; --quick needs none
+		echo qemu-system-x86 busybox-static
+		;;
 	bench) # what devtools/bench.sh compares with, and how it counts
 		echo util-linux nbdkit fio valgrind
 		;;
 	*)
-		echo "setup.sh: '$1': expected build, demo, test or bench" >&2
+		echo "setup.sh: '$1': expected build, demo, test, heavy or bench" >&2
 		return 1
 		;;
 	esac

@@ -164,7 +164,8 @@ part_system() {
 
 	if $quick; then
 		args+=(--quick)
-		echo "      --quick: kills, file systems and filters behind nbdkit, half of the links, Ceph are left out"
+		echo "      --quick: kills, file systems and filters behind nbdkit, half of the links, Ceph,"
+		echo "        virtual machines are left out"
 	fi
 	test/system/run.sh "${args[@]}" &
 	REPORT_PID=$!
@@ -185,6 +186,7 @@ part_perf() {
 
 start=$EPOCHREALTIME
 setup_packages build demo test || exit 1
+$quick || setup_packages heavy || exit 1
 report_init "$B/log"
 if [ ${#only[@]} -eq 0 ]; then
 	only=(lint gcc install system demo doc)

@@ -217,6 +217,7 @@ target_destroy(struct target *t)
 	}
 	ebd_client_destroy(t->client);
 	device_destroy(t->device);
+	free(t->memory);
 	if (t->wake_fd >= 0)
 		close(t->wake_fd);
 	if (t->epoll_fd >= 0)

@@ -18,6 +18,8 @@ enum abandon {
 	ABANDON_FAIL, /* the guest gets errors */
 };
 
+struct rte_vhost_memory;
+
 struct target {
 	struct target_conf conf;
 	struct target_signals *signals;
@@ -39,7 +41,11 @@ struct target {
 	int vid; /* of the connection, -1: there is none */
 	uint64_t protocol; /* features of vhost-user that were agreed on */
 	bool logged; /* the guest's side keeps what is in flight */
-	bool has_memory;
+	struct rte_vhost_memory *memory; /* what is mapped; NULL: nothing */
+	struct ring_setup {
+		uint64_t desc, avail, used; /* where the frontend has it */
+		uint32_t size;
+	} setups[DEVICE_QUEUES];
 	bool wce; /* what the guest has chosen */
 	bool ready[DEVICE_QUEUES];
 	int kick_fds[DEVICE_QUEUES]; /* in epoll_fd; -1: none */

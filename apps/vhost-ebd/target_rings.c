@@ -90,24 +90,65 @@ target_end_ring(struct target *t, unsigned i)
 
 /* ---- Giving rings back ---- */
 
-int
+void
+target_forget_memory(struct target *t)
+{
+	free(t->memory);
+	t->memory = NULL;
+}
+
+void
 target_load_memory(struct target *t)
 {
-	struct rte_vhost_memory *table;
 	struct guest_memory mem = {0};
+	const struct rte_vhost_mem_region *r;
+
+	if (rte_vhost_get_mem_table(t->vid, &t->memory) != 0) {
+		t->memory = NULL;
+		return;
+	}
+	for (; mem.nb < t->memory->nregions && mem.nb < GUEST_REGIONS; mem.nb++) {
+		r = &t->memory->regions[mem.nb];
+		mem.regions[mem.nb].gpa = r->guest_phys_addr;
+		mem.regions[mem.nb].size = r->size;
+		mem.regions[mem.nb].va = (uint8_t *)(uintptr_t)r->host_user_addr;
+	}
+	device_set_memory(t->device, &mem);
+}
+
+/* Within one region; here: as the frontend has it, or as it is mapped. */
+static bool
+is_there(const struct target *t, bool here, uint64_t addr, uint64_t len)
+{
+	const struct rte_vhost_mem_region *r;
+	uint64_t base;
 	uint32_t i;
 
-	if (rte_vhost_get_mem_table(t->vid, &table) != 0)
-		return -ENOMEM;
-	for (i = 0; i < table->nregions && i < GUEST_REGIONS; i++) {
-		mem.regions[i].gpa = table->regions[i].guest_phys_addr;
-		mem.regions[i].size = table->regions[i].size;
-		mem.regions[i].va = (uint8_t *)(uintptr_t)table->regions[i].host_user_addr;
+	for (i = 0; t->memory != NULL && i < t->memory->nregions; i++) {
+		r = &t->memory->regions[i];
+		base = here ? r->host_user_addr : r->guest_user_addr;
+		if (addr >= base && addr - base < r->size && len <= r->size - (addr - base))
+			return true;
 	}
-	mem.nb = i;
-	free(table);
-	device_set_memory(t->device, &mem);
-	return 0;
+	return false;
+}
+
+static bool
+ring_is_there(const struct target *t, bool here, const struct ring_setup *s)
+{
+	uint64_t n = s->size;
+
+	/* Each has an index of the other side behind its last entry. */
+	return is_there(t, here, s->desc, n * sizeof(struct vring_desc)) &&
+	       is_there(t, here, s->avail, sizeof(struct vring_avail) + (n + 1) * 2) &&
+	       is_there(t, here, s->used,
+		       sizeof(struct vring_used) + n * sizeof(struct vring_used_elem) + 2);
+}
+
+bool
+target_ring_is_there(const struct target *t, unsigned i)
+{
+	return ring_is_there(t, false, &t->setups[i]);
 }
 
 /* What the log has in flight since before a crash: the library lists it with the newest first. */
@@ -172,14 +213,20 @@ start_ring(struct target *t, unsigned i)
 	static uint16_t redo[SPLIT_RING_MAX];
 	struct rte_vhost_vring vring;
 	struct device_ring ring = {.redo = redo};
+	struct ring_setup here;
 	uint64_t features;
 	int rc;
 
-	if (!t->ready[i] || !t->has_memory || t->ended || device_is_started(t->device, i) ||
+	if (!t->ready[i] || t->memory == NULL || t->ended || device_is_started(t->device, i) ||
 		rte_vhost_get_vhost_vring(t->vid, (uint16_t)i, &vring) != 0 ||
 		rte_vhost_get_vring_base(t->vid, (uint16_t)i, &ring.next_avail, &ring.next_used) !=
 			0 ||
 		rte_vhost_get_negotiated_features(t->vid, &features) != 0)
+		return;
+	here = (struct ring_setup){
+		(uintptr_t)vring.desc, (uintptr_t)vring.avail, (uintptr_t)vring.used, vring.size};
+	/* The library has said ready, which is not quite the same. */
+	if (!ring_is_there(t, true, &here))
 		return;
 	t->logged = has_log(t, i);
 	target_set_cache_mode(t, features);

@@ -52,6 +52,7 @@ enum message {
 #define config_change rte_vhost_slave_config_change
 #endif
 
+#define LOG_ALIGN 64
 #define CONFIG_MAX 256
 #define INDEX_MASK 0xff
 
@@ -65,6 +66,15 @@ struct user_message {
 			uint32_t index;
 			uint32_t num;
 		} state;
+		struct {
+			uint32_t index;
+			uint32_t flags;
+			uint64_t desc, used, avail, log;
+		} addr;
+		struct {
+			uint64_t size, offset;
+			uint16_t queues, ring;
+		} inflight;
 		struct {
 			uint32_t offset;
 			uint32_t size;
@@ -131,6 +141,35 @@ ring_of(const struct target *t, const struct user_message *m)
 	return i < t->conf.queues ? i : DEVICE_QUEUES;
 }
 
+/* The library takes the sizes as they are said to be. */
+static bool
+log_fits(const struct target *t, const struct user_message *m)
+{
+	uint64_t entry = sizeof(struct rte_vhost_inflight_desc_split);
+	uint64_t one = sizeof(struct rte_vhost_inflight_info_split) +
+		       (uint64_t)m->payload.inflight.ring * entry;
+
+	one = (one + LOG_ALIGN - 1) / LOG_ALIGN * LOG_ALIGN;
+	return m->payload.inflight.queues <= t->conf.queues &&
+	       m->payload.inflight.queues * one <= m->payload.inflight.size;
+}
+
+/* How a ring is made. @return false: the library would follow an address that is none */
+static bool
+note_ring(struct target *t, unsigned i, const struct user_message *m)
+{
+	struct ring_setup *s = &t->setups[i];
+
+	if (m->request == SET_VRING_NUM)
+		s->size = m->payload.state.num;
+	if (m->request == SET_VRING_ADDR) {
+		s->desc = m->payload.addr.desc;
+		s->avail = m->payload.addr.avail;
+		s->used = m->payload.addr.used;
+	}
+	return m->request != SET_VRING_KICK || target_ring_is_there(t, i);
+}
+
 static enum rte_vhost_msg_result
 before_message(struct target *t, struct user_message *m)
 {
@@ -148,30 +187,33 @@ before_message(struct target *t, struct user_message *m)
 		break;
 	case SET_MEM_TABLE:
 		target_stop_rings(t, false);
-		t->has_memory = false;
+		target_forget_memory(t);
+		break;
+	case SET_INFLIGHT_FD:
+		if (!log_fits(t, m))
+			return RTE_VHOST_MSG_RESULT_ERR;
+		target_stop_rings(t, false);
 		break;
 	case SET_FEATURES:
 	case RESET_OWNER:
 	case GET_INFLIGHT_FD:
-	case SET_INFLIGHT_FD:
 		target_stop_rings(t, false);
 		break;
 	case SET_VRING_NUM:
 	case SET_VRING_ADDR:
 	case SET_VRING_BASE:
 	case SET_VRING_KICK:
-		if (i < DEVICE_QUEUES) {
-			target_stop_ring(t, i);
-		}
+		if (i == DEVICE_QUEUES || !note_ring(t, i, m))
+			return RTE_VHOST_MSG_RESULT_ERR;
+		target_stop_ring(t, i);
 		break;
 	case GET_VRING_BASE:
 		if (i < DEVICE_QUEUES)
 			target_end_ring(t, i);
 		break;
 	case SET_VRING_ENABLE:
-		if (i < DEVICE_QUEUES && m->payload.state.num == 0) {
+		if (i < DEVICE_QUEUES && m->payload.state.num == 0)
 			target_stop_ring(t, i);
-		}
 		break;
 	default:
 		break;
@@ -188,7 +230,7 @@ after_message(struct target *t, const struct user_message *m)
 			target_replace_call(t, ring_of(t, m));
 		break;
 	case SET_MEM_TABLE:
-		t->has_memory = target_load_memory(t) == 0;
+		target_load_memory(t);
 		target_start_rings(t);
 		break;
 	case SET_FEATURES:
@@ -261,7 +303,8 @@ on_disconnection(int vid)
 	if (vid == t->vid) {
 		target_stop_rings(t, true);
 		memset(t->ready, 0, sizeof(t->ready));
-		t->has_memory = false;
+		memset(t->setups, 0, sizeof(t->setups));
+		target_forget_memory(t);
 		t->logged = false;
 		t->protocol = 0;
 		t->vid = -1;

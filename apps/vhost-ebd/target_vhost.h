@@ -16,8 +16,11 @@ void target_end_ring(struct target *t, unsigned i);
 /* Give those to the loop that are complete and that it does not have. */
 void target_start_rings(struct target *t);
 
-/* The memory table was set: learn it. @return 0 or -ENOMEM */
-int target_load_memory(struct target *t) MPN_MUST_CHECK;
+/* The memory table was set: learn it. */
+void target_load_memory(struct target *t);
+void target_forget_memory(struct target *t);
+/* Is all of a ring, as it was described, in the memory? */
+bool target_ring_is_there(const struct target *t, unsigned i);
 void target_replace_call(struct target *t, unsigned i);
 /* Features were negotiated, or the guest has chosen a cache mode. */
 void target_set_cache_mode(struct target *t, uint64_t features);

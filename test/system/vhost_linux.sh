@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the mpnic authors
+#
+# Debian's kernel mounts ext4 from a served volume, writes, syncs, powers off: the image is clean and has
+# what was written. With "kill" the target is killed three times meanwhile.
+#
+#	vhost_linux.sh [kill]
+. "$(dirname "$0")/vhost_lib.sh"
+
+need mkfs.ext4
+need debugfs
+make_guest <<'END'
+echo "serial $(cat /sys/block/vda/serial)"
+echo "queues $(ls /sys/block/vda/mq | wc -l)"
+echo "cache $(cat /sys/block/vda/queue/write_cache)"
+echo "bytes $(($(cat /sys/block/vda/size) * 512))"
+mount -t ext4 -o discard /dev/vda /mnt && echo mounted
+cp -r /bin /mnt/bin
+i=0
+while [ $i -lt 40 ]; do
+	dd if=/dev/urandom of=/mnt/file bs=64k count=8 seek=$((i * 8)) conv=notrunc 2>/dev/null || echo write-failed
+	sync
+	echo "round $i"
+	i=$((i + 1))
+done
+dd if=/dev/urandom of=/mnt/direct bs=1M count=2 oflag=direct 2>/dev/null || echo write-failed
+rm -r /mnt/bin
+sync
+echo 3 >/proc/sys/vm/drop_caches
+echo "file $(md5sum </mnt/file)"
+echo "direct $(md5sum </mnt/direct)"
+# Without a write cache each write is durable when it is answered.
+echo "write through" >/sys/block/vda/cache_type
+echo "cache now $(cat /sys/block/vda/queue/write_cache)"
+dd if=/mnt/direct of=/mnt/copy bs=64k oflag=direct 2>/dev/null || echo write-failed
+umount /mnt && echo unmounted
+END
+
+link_up vhost 9000
+truncate -s 64M disk.img
+mkfs.ext4 -q disk.img || fail "mkfs.ext4"
+serve server "$SERVER_LINK" disk0=file:disk.img
+vhost_serve target --queues 2 --serial a-serial-number
+
+start_guest
+if [ "${1:-}" = kill ]; then
+	for round in 5 15 25; do
+		wait_for 60 grep -q "round $round" qemu.out || fail "the guest does not come to round $round"
+		send target KILL
+		reap target 10
+		vhost_serve target --queues 2 --serial a-serial-number
+	done
+fi
+reap_guest 120
+
+guest_said "serial a-serial-number"
+guest_said "queues 2"
+guest_said "cache write back"
+guest_said "bytes $((64 << 20))"
+guest_said mounted
+guest_said "cache now write through"
+guest_said unmounted
+! grep -q "write-failed\|I/O error" guest.out || fail "the guest saw errors"
+
+stop_server target
+stop_server server
+e2fsck -fn disk.img >fsck.out 2>&1 || fail "the file system is not clean"
+for name in file direct copy; do
+	debugfs -R "dump /$name $name.img" disk.img 2>/dev/null
+done
+guest_said "file $(md5sum <file.img)"
+guest_said "direct $(md5sum <direct.img)"
+same direct.img copy.img
