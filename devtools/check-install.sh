@@ -25,7 +25,7 @@ for f in lib/libmpnic.so lib/libmpnic.a lib/pkgconfig/mpnic.pc bin/ebd bin/mpnic
 done
 echo "symbols that the shared library exports beside its own:"
 if nm -D --defined-only "$prefix/lib/libmpnic.so" | awk '{ print $3 }' |
-	grep -vE '^(ebd_|mpn_|dev_st_|st_arena_|MPNIC_[0-9]+$)'; then
+	grep -vE '^(ebd_|mpn_|dev_st_|st_arena_|net_|MPNIC_[0-9]+$)'; then
 	exit 1
 fi
 

@@ -34,12 +34,13 @@ same out.img disk.img
 cpu=$(cpu_percent kit 2)
 [ "$cpu" -le 3 ] || fail "an idle nbdkit uses $cpu % of a core"
 
-# A volume that has gone for good is an error, and works again when it is back.
+# A volume that has gone for good is an error, and works again when it is back. One request at a time: nbdkit
+# 1.32 may stop at an assertion when a client leaves while several threads answer it.
 nbd_stop kit
 nbd_serve kit -- disk0 fail-after=2s connect-timeout=2s
 stop_server server
 serve server "$SERVER_LINK" other=mem:1M
-timeout 60 nbdcopy "$URI" out.img 2>run.err && fail "a volume that is gone was copied"
+timeout 60 nbdcopy --connections=1 --requests=1 "$URI" out.img 2>run.err && fail "a volume that is gone was copied"
 stop_server server
 serve server "$SERVER_LINK" disk0=file:disk.img
 rm -f out.img
