@@ -249,16 +249,35 @@ after_message(struct target *t, const struct user_message *m)
 
 /* ---- The library's callbacks ---- */
 
+/*
+ * The first to say something, while nobody else is there, is the machine that is served. Not the first to
+ * connect: the end of the one before may still be waiting to be noticed.
+ */
+static bool
+is_served(struct target *t, int vid)
+{
+	if (t->vid < 0 && !t->ended) {
+		t->vid = vid;
+		t->wce = device_limits(t->device)->info.can_flush;
+	}
+	return vid == t->vid;
+}
+
 static enum rte_vhost_msg_result
 on_message(int vid, void *msg)
 {
-	enum rte_vhost_msg_result rc = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	enum rte_vhost_msg_result rc = RTE_VHOST_MSG_RESULT_ERR;
 	struct target *t = target;
+	bool served;
 
 	target_lock(t);
-	if (vid == t->vid)
+	served = is_served(t, vid);
+	if (served)
 		rc = before_message(t, msg);
 	target_unlock(t);
+	if (!served)
+		mpn_log(MPN_LOG_WARN, "vhost", "%s: a second connection was refused",
+			t->conf.socket);
 	return rc;
 }
 
@@ -278,20 +297,8 @@ static int
 on_connection(int vid)
 {
 	static const struct rte_vhost_user_extern_ops ops = {on_message, on_message_done};
-	struct target *t = target;
-	int rc = -1;
 
-	target_lock(t);
-	if (t->vid < 0 && !t->ended && rte_vhost_extern_callback_register(vid, &ops, NULL) == 0) {
-		t->vid = vid;
-		t->wce = device_limits(t->device)->info.can_flush;
-		rc = 0;
-	}
-	target_unlock(t);
-	if (rc != 0)
-		mpn_log(MPN_LOG_WARN, "vhost", "%s: a second connection was refused",
-			t->conf.socket);
-	return rc;
+	return rte_vhost_extern_callback_register(vid, &ops, NULL);
 }
 
 static void

@@ -30,6 +30,36 @@ run 120 "$VHOST_BLK" g.sock hostile
 [ "$(vhost_counter target bad_chains)" -ge 9 ] || fail "bad descriptors were not counted"
 [ "$(vhost_counter target in_flight)" -eq 0 ] || fail "something is still in flight"
 
+# Guests that are killed with requests under way; the next one finds a target that works.
+for i in 1 2 3; do
+	start killed "$VHOST_BLK" g.sock verify 60
+	wait_for 20 grep -q working killed.out || fail "guest $i cannot work"
+	before=$(vhost_counter target writes)
+	wait_for 20 vhost_counter_above target writes "$before" || fail "guest $i does not work"
+	send killed KILL
+	reap killed 10
+done
+run 60 "$VHOST_BLK" g.sock verify 1
+
+# A machine that stops its ring while the server stands still waits for 5 s. What was in flight is done
+# when the ring goes on (0), or has failed where nobody keeps it (1).
+for forgetful in 0 1; do
+	mkfifo orders
+	"$VHOST_BLK" g.sock stall "$forgetful" <orders >stall.out 2>stall.err &
+	PIDS[stall]=$!
+	exec 3>orders
+	wait_for 10 grep -q working stall.out || fail "the frontend cannot connect"
+	send server STOP
+	echo go >&3
+	wait_for 20 grep -q "stopped after" stall.out || fail "the ring is not stopped"
+	send server CONT
+	echo go >&3
+	reap stall 40
+	exec 3>&-
+	[ "$RC" -eq 0 ] || fail "requests under way when the ring was stopped"
+	rm orders
+done
+
 # It grows while it is in use, and the guest is told.
 start grow "$VHOST_BLK" g.sock resize $((48 << 20))
 wait_for 10 grep -q working grow.out || fail "the frontend cannot connect"

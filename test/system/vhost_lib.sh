@@ -29,6 +29,10 @@ vhost_counter() { # NAME KEY
 	awk -v key="$2" '$1 == key { value = $2 } END { print value }' "$1.out"
 }
 
+vhost_counter_above() { # NAME KEY VALUE
+	[ "$(vhost_counter "$1" "$2")" -gt "$3" ]
+}
+
 vhost_has_more() {
 	[ "$(grep -c '^in_flight' "$1.out")" -gt "$2" ]
 }

@@ -295,6 +295,8 @@ negotiate(struct frontend *f)
 		!(f->offered & F_PROTOCOL) ||
 		!fe_ask(f, FE_GET_PROTOCOL_FEATURES, &protocol, sizeof(protocol)))
 		return false;
+	if (f->forgetful)
+		protocol &= ~P_INFLIGHT;
 	protocol &= P_MQ | P_REPLY_ACK | P_BACKEND_REQ | P_CONFIG | P_INFLIGHT;
 	f->features = (f->features & f->offered) | 1ull << VIRTIO_F_VERSION_1 | F_PROTOCOL;
 	return fe_send(f, FE_SET_PROTOCOL_FEATURES, &protocol, sizeof(protocol), NULL, 0) &&
@@ -346,7 +348,7 @@ fe_connect(struct frontend *f)
 	f->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	check(f->sock >= 0);
 	ok = connect(f->sock, (struct sockaddr *)&sun, sizeof(sun)) == 0 && negotiate(f) &&
-	     set_backend_channel(f) && set_inflight(f) && fe_set_memory(f);
+	     set_backend_channel(f) && (f->forgetful || set_inflight(f)) && fe_set_memory(f);
 	for (i = 0; ok && i < f->nb_queues; i++)
 		ok = fe_set_up_ring(f, i);
 	ok = ok && fe_sync(f);

@@ -216,6 +216,44 @@ try_moving(struct frontend *f)
 	return still_works(f) ? 0 : fail("what follows");
 }
 
+/* The server does not answer while the machine stops its ring, and does when the ring goes on. */
+int
+run_stall(struct frontend *f, bool forgetful)
+{
+	uint64_t begin;
+	unsigned i;
+	int base;
+
+	f->forgetful = forgetful;
+	if (!fe_connect(f) || !still_works(f))
+		return fail("cannot connect");
+	/* The test stops the server now, and says so. */
+	printf("working\n");
+	(void)fflush(stdout);
+	if (getchar() == EOF)
+		return fail("nobody said that the server has been stopped");
+	submit_many(f);
+	begin = fe_now_ns();
+	base = fe_stop_ring(f, 0);
+	if (base != le16toh(f->queues[0].used->idx))
+		return fail("the ring was not stopped where it was");
+	printf("stopped after %llu ms, %u answered\n",
+		(unsigned long long)(fe_now_ns() - begin) / 1000000, base);
+	(void)fflush(stdout);
+	if (getchar() == EOF)
+		return fail("nobody said that the server goes on");
+	if (!fe_set_up_ring(f, 0))
+		return fail("the ring cannot be set up again");
+	if (!forgetful)
+		return reap_many(f) == 0 && still_works(f) ? 0 : 1;
+	/* Nobody has kept what was in flight: it has failed. */
+	for (i = 0; i < FE_SLOTS; i++) {
+		if (wait_used(f) < 0)
+			return fail("a request has been forgotten");
+	}
+	return still_works(f) ? 0 : fail("what follows");
+}
+
 /* ---- The machine's misdeeds: messages ---- */
 
 static bool

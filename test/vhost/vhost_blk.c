@@ -10,6 +10,7 @@
  *						target is killed and comes back, with what was in flight
  *	vhost_blk SOCKET resize BYTES		waits until the disk has so many
  *	vhost_blk SOCKET hostile		see hostile.c
+ *	vhost_blk SOCKET stall FORGETFUL	stops its ring while the server stands still; talks to the test by lines
  */
 
 #include <endian.h>
@@ -441,8 +442,10 @@ main(int argc, char **argv)
 		rc = run_resize(&f, arg);
 	else if (strcmp(mode, "hostile") == 0)
 		rc = run_hostile(&f);
+	else if (strcmp(mode, "stall") == 0)
+		rc = run_stall(&f, arg != 0);
 	else
-		fail("expected SOCKET info|perf|verify|resize|hostile [...]");
+		fail("expected SOCKET info|perf|verify|resize|hostile|stall [...]");
 	fe_fini(&f);
 	return rc;
 }

@@ -14,5 +14,6 @@ int fail(const char *what);
 bool connect_soon(struct frontend *f);
 
 int run_hostile(struct frontend *f);
+int run_stall(struct frontend *f, bool forgetful);
 
 #endif
