@@ -8,6 +8,7 @@
 #include <rte_malloc.h>
 
 #include "st_arena.h"
+#include "st_mutant.h"
 
 #define ARENA_ALIGN 4096
 
@@ -72,7 +73,7 @@ changed(void)
 static bool
 frames_are_home(const struct st_arena *a)
 {
-	return __atomic_load_n(&a->shinfo.refcnt, __ATOMIC_ACQUIRE) == 1;
+	return __atomic_load_n(&a->shinfo.refcnt, __ATOMIC_ACQUIRE) == 1 || ST_MUTATE(arena_early);
 }
 
 static unsigned

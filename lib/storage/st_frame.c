@@ -27,6 +27,7 @@
 
 #include "mpn_log.h"
 #include "nic_pool.h"
+#include "st_mutant.h"
 #include "st_nic.h"
 
 #define HDR_ROOM (RTE_PKTMBUF_HEADROOM + XFER_TX_ROOM)
@@ -227,8 +228,8 @@ can_refer(const struct st_nic *n, const struct xfer_tx *tx, const struct st_piec
 {
 	unsigned i;
 
-	if (tx->retx || tx->data_len < ST_EXT_MIN || !n->multi_segs || nb > ST_MAX_PIECES ||
-		tx->data_len < nb * ST_EXT_MIN)
+	if ((tx->retx && !ST_MUTATE(retx_by_ref)) || tx->data_len < ST_EXT_MIN || !n->multi_segs ||
+		nb > ST_MAX_PIECES || tx->data_len < nb * ST_EXT_MIN)
 		return false;
 	for (i = 0; i < nb; i++) {
 		if (pieces[i].ref == NULL)

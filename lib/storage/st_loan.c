@@ -7,6 +7,7 @@
 #include "nic_pool.h"
 #include "nic_post.h"
 #include "st_device.h"
+#include "st_mutant.h"
 #include "st_stage.h"
 
 /* ---- Budget ---- */
@@ -57,7 +58,8 @@ st_budget_leave(struct st_budget *b)
 static bool
 is_stable(const struct rte_mbuf *m)
 {
-	return RTE_MBUF_DIRECT(m) || (RTE_MBUF_HAS_EXTBUF(m) && st_stage_owns(m->shinfo));
+	return RTE_MBUF_DIRECT(m) || (RTE_MBUF_HAS_EXTBUF(m) && st_stage_owns(m->shinfo)) ||
+	       ST_MUTATE(lend_volume);
 }
 
 struct rte_mbuf *

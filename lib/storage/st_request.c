@@ -12,6 +12,7 @@
  */
 
 #include "st_device.h"
+#include "st_mutant.h"
 
 #define MAX_ZEROES (1u << 30) /* bytes of a DISCARD or WRITE_ZEROES command when nobody says less */
 
@@ -135,6 +136,8 @@ revoke_frames(struct st_cmd *cmd)
 	struct wire_ebd h;
 	uint8_t *frame;
 
+	if (ST_MUTATE(no_revoke))
+		return;
 	for (; left != 0; left &= left - 1) {
 		frame = rte_pktmbuf_mtod(cmd->frames[__builtin_ctzll(left)], uint8_t *);
 		wire_ebd_load(&h, frame);

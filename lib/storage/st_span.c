@@ -4,6 +4,7 @@
 #include <rte_malloc.h>
 
 #include "nic_pool.h"
+#include "st_mutant.h"
 #include "st_nic.h"
 #include "st_span.h"
 
@@ -88,10 +89,16 @@ get_kept(struct st_spans *s, struct st_nic *n, const struct xfer_io *io)
 }
 
 static void
-put_kept(struct st_spans *s, struct st_kept *k)
+free_kept_frames(struct st_kept *k)
 {
 	for (; k->have != 0; k->have &= k->have - 1)
 		rte_pktmbuf_free(k->mbufs[__builtin_ctz(k->have)]);
+}
+
+static void
+put_kept(struct st_spans *s, struct st_kept *k)
+{
+	free_kept_frames(k);
 	st_budget_give(k->budget, k->nb);
 	k->next = s->free_kepts;
 	s->free_kepts = k;
@@ -203,6 +210,8 @@ st_span_data(struct st_span *span, struct st_target_data *data)
 	if (span->kept != NULL) {
 		data->iov = span->kept->iov;
 		data->iovcnt = (int)span->kept->nb;
+		if (ST_MUTATE(kept_early))
+			free_kept_frames(span->kept);
 	}
 }
 
