@@ -74,7 +74,7 @@ check_calls() {
 check_arrows() {
 	local f inc from to row rows=(
 		"base base" "wire wire base" "xfer xfer wire base" "volume volume base" "nic nic base" "net net nic base"
-		"storage storage nic xfer wire base" "ebd ebd storage volume nic xfer wire base"
+		"storage storage nic xfer wire base" "ebd ebd storage net volume nic xfer wire base"
 	)
 
 	while IFS=: read -r f inc; do

@@ -51,6 +51,13 @@ tool_set_link(void *cfg, const char *arg)
 }
 
 int
+tool_set_net(void *cfg, const char *arg)
+{
+	((struct tool_conf *)cfg)->net = arg;
+	return arg[0] != '\0' ? 0 : -EINVAL;
+}
+
+int
 tool_set_eal(void *cfg, const char *arg)
 {
 	struct tool_conf *conf = cfg;

@@ -14,6 +14,7 @@ serving_conf_init(struct ebd_server_conf *sc, const struct tool_conf *conf)
 	sc->eal = conf->eal;
 	sc->no_huge = conf->no_huge;
 	sc->mtu = conf->mtu;
+	sc->net = conf->net;
 	sc->lcore = conf->lcore + 1;
 	sc->idle = conf->idle;
 	sc->ceiling = conf->ceiling;

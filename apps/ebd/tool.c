@@ -272,6 +272,7 @@ tool_open(struct tool *t, const struct tool_conf *conf)
 		.eal = conf->eal,
 		.no_huge = conf->no_huge,
 		.mtu = conf->mtu,
+		.net = conf->net,
 		.idle = conf->idle,
 		.connect_timeout_ms = conf->connect_timeout_ms,
 		.lcore = conf->lcore + 1,

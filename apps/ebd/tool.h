@@ -38,6 +38,7 @@ struct tool_conf {
 	const char *eal;
 	bool no_huge;
 	uint16_t mtu;
+	const char *net; /* the interface the host gets, NULL: none */
 	enum ebd_idle idle;
 	int lcore; /**< -1: leave the thread where it is */
 	uint64_t connect_timeout_ms; /**< 0: the library's default */
@@ -58,6 +59,7 @@ int tool_set_link(void *cfg, const char *arg);
 int tool_set_eal(void *cfg, const char *arg);
 int tool_set_no_huge(void *cfg, const char *arg);
 int tool_set_mtu(void *cfg, const char *arg);
+int tool_set_net(void *cfg, const char *arg);
 int tool_set_idle(void *cfg, const char *arg);
 int tool_set_lcore(void *cfg, const char *arg);
 int tool_set_connect_timeout(void *cfg, const char *arg);
@@ -80,6 +82,8 @@ int tool_set_client(void *cfg, const char *arg);
 #define TOOL_OPTS_PROCESS \
 	{"mtu", 0, "BYTES", "a number from 576 to 9216", \
 	 "default: the largest of 9000 and 1500 that the link takes", tool_set_mtu}, \
+	{"net", 0, "NAME", "the name of an interface", \
+	 "the host uses the link, too, as an interface of this name (needs root)", tool_set_net}, \
 	{"eal", 0, "FLAGS", "DPDK EAL flags", \
 	 "raw EAL flags, separated by blanks", tool_set_eal}, \
 	{"no-huge", 0, NULL, NULL, \

@@ -27,6 +27,7 @@ print_personality(struct mpn_out *o, const char *nic, struct mpn_personality *p)
 		mpn_out_str(o, NULL, type);
 	}
 	mpn_out_close(o);
+	mpn_out_bool(o, "takes_rest", info.takes_rest);
 	mpn_out_object(o, "counters");
 	if (info.state != MPN_PERS_DEFINED)
 		mpn_personality_print(p, o);
@@ -71,16 +72,35 @@ run_define(struct shell *sh, const struct shell_args *args)
 
 /* ---- The steps of life ---- */
 
-static int
-load(struct mpn_personality *p)
-{
-	return mpn_personality_load(p, NULL);
-}
-
 struct step {
 	const char *name; /* of the personality */
-	int (*fn)(struct mpn_personality *p);
+	int (*fn)(struct mpn_personality *p, const char *options);
+	const char *options;
 };
+
+static int
+start(struct mpn_personality *p, const char *options)
+{
+	return mpn_personality_start(p);
+}
+
+static int
+stop(struct mpn_personality *p, const char *options)
+{
+	return mpn_personality_stop(p);
+}
+
+static int
+unload(struct mpn_personality *p, const char *options)
+{
+	return mpn_personality_unload(p);
+}
+
+static int
+undefine(struct mpn_personality *p, const char *options)
+{
+	return mpn_personality_undefine(p);
+}
 
 static int
 take_step(struct shell *sh, struct mpn_nic *nic, void *arg)
@@ -92,14 +112,15 @@ take_step(struct shell *sh, struct mpn_nic *nic, void *arg)
 	if (p == NULL)
 		return shell_refuse(sh, step->name,
 			"no such personality: see show personality all, personality define");
-	rc = step->fn(p);
+	rc = step->fn(p, step->options);
 	return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
 }
 
 static int
-run_step(struct shell *sh, const struct shell_args *args, int (*fn)(struct mpn_personality *p))
+run_step(struct shell *sh, const struct shell_args *args,
+	int (*fn)(struct mpn_personality *p, const char *options))
 {
-	struct step step = {args->word[1], fn};
+	struct step step = {args->word[1], fn, args->n > 2 ? args->word[2] : NULL};
 
 	return app_for_each_nic(sh, args->word[0], take_step, &step);
 }
@@ -107,13 +128,13 @@ run_step(struct shell *sh, const struct shell_args *args, int (*fn)(struct mpn_p
 static int
 run_load(struct shell *sh, const struct shell_args *args)
 {
-	return run_step(sh, args, load);
+	return run_step(sh, args, mpn_personality_load_text);
 }
 
 static int
 run_start(struct shell *sh, const struct shell_args *args)
 {
-	int rc = run_step(sh, args, mpn_personality_start);
+	int rc = run_step(sh, args, start);
 
 	/* Volumes that are there already are served on it, too. */
 	return rc == 0 ? app_serve_nics(app_of(sh)) : rc;
@@ -122,26 +143,27 @@ run_start(struct shell *sh, const struct shell_args *args)
 static int
 run_stop(struct shell *sh, const struct shell_args *args)
 {
-	return run_step(sh, args, mpn_personality_stop);
+	return run_step(sh, args, stop);
 }
 
 static int
 run_unload(struct shell *sh, const struct shell_args *args)
 {
-	return run_step(sh, args, mpn_personality_unload);
+	return run_step(sh, args, unload);
 }
 
 static int
 run_undefine(struct shell *sh, const struct shell_args *args)
 {
-	return run_step(sh, args, mpn_personality_undefine);
+	return run_step(sh, args, undefine);
 }
 
 static const struct shell_cmd cmds[] = {
 	{"show personality [NIC|all] [json]", "the personalities of a NIC", run_show},
 	{"personality define NIC|all KIND [NAME]", "give a NIC a personality; its name: the kind",
 		run_define},
-	{"personality load NIC|all PERSONALITY", "get it ready", run_load},
+	{"personality load NIC|all PERSONALITY [OPTIONS]",
+		"get it ready; options of net: tap=NAME, ring=FRAMES", run_load},
 	{"personality start NIC|all PERSONALITY", "let its frames through", run_start},
 	{"personality stop NIC|all PERSONALITY", "end what it has accepted, let nothing through",
 		run_stop},

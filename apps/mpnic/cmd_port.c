@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 #include "app.h"
+#include "mpn_parse.h"
 
 static int
 print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
@@ -22,6 +23,8 @@ print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
 	mpn_out_u64(o, "rx_descriptors", info.nb_rxd);
 	mpn_out_u64(o, "tx_descriptors", info.nb_txd);
 	mpn_out_i64(o, "numa_node", info.socket_id);
+	mpn_out_bool(o, "promiscuous", info.promiscuous);
+	mpn_out_bool(o, "allmulticast", info.allmulticast);
 	mpn_out_bool(o, "multi_segs", info.multi_segs);
 	mpn_out_bool(o, "point_to_point", info.point_to_point);
 	mpn_out_bool(o, "may_corrupt", info.may_corrupt);
@@ -40,9 +43,51 @@ run_show(struct shell *sh, const struct shell_args *args)
 	return app_show_nics(sh, args, "ports", print_port);
 }
 
+/* ---- set ---- */
+
+struct mode {
+	void (*set)(struct mpn_nic *nic, bool on);
+	bool on;
+};
+
+static int
+set_mode(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	const struct mode *mode = arg;
+
+	mode->set(nic, mode->on);
+	return 0;
+}
+
+static int
+run_mode(struct shell *sh, const struct shell_args *args, void (*set)(struct mpn_nic *nic, bool on))
+{
+	struct mode mode = {.set = set};
+
+	if (mpn_parse_bool(args->word[1], &mode.on) < 0)
+		return shell_refuse(sh, args->word[1], "expected on or off");
+	return app_for_each_nic(sh, args->word[0], set_mode, &mode);
+}
+
+static int
+run_promisc(struct shell *sh, const struct shell_args *args)
+{
+	return run_mode(sh, args, mpn_nic_set_promiscuous);
+}
+
+static int
+run_allmulti(struct shell *sh, const struct shell_args *args)
+{
+	return run_mode(sh, args, mpn_nic_set_allmulticast);
+}
+
 static const struct shell_cmd cmds[] = {
 	{"show port [NIC|all] [json]", "what the port of a NIC is like, and its counters",
 		run_show},
+	{"set promisc NIC|all ON", "on or off: give the network personality others' frames, too",
+		run_promisc},
+	{"set allmulti NIC|all ON", "on or off: ask the port for the frames of all groups",
+		run_allmulti},
 };
 
 const struct shell_section port_section = {

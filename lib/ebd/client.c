@@ -49,14 +49,16 @@ set_identity(struct ebd_client *c)
 static struct mpn_nic *
 make_nic(const struct ebd_client *c, const char *link)
 {
-	return ebd_nic_create(&(struct mpn_nic_conf){
+	const struct mpn_nic_conf conf = {
 		.link = link,
 		.mtu = c->conf.mtu,
 		.nb_keep = c->conf.loan_frames,
 		.wait_ms = c->conf.connect_timeout_ms,
 		.background = c->conf.background,
 		.background_arg = c->conf.background_arg,
-	});
+	};
+
+	return ebd_nic_create(&conf, c->conf.net);
 }
 
 struct ebd_client *

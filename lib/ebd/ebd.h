@@ -68,6 +68,11 @@ struct ebd_client_conf {
 	const char *eal; /**< raw EAL flags, or NULL */
 	bool no_huge; /**< do not use hugepages */
 	uint16_t mtu; /**< bytes, 0: the largest of 9000, 1500 the link takes */
+	/**
+	 * The host uses the link as an ordinary network interface of this name, too (needs root); its frames
+	 * are carried while this library is polled. NULL: it does not.
+	 */
+	const char *net;
 	uint8_t client_uuid
 		[16]; /**< identity; all zero: random. A second client with the same UUID fences
 				     the first */

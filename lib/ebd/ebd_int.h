@@ -69,7 +69,7 @@ void ebd_io_buffer_done(struct net_st_device *dev, struct st_request *req, struc
 /* Start the EAL for a link; registers its end with the program's. */
 int ebd_eal_start(const char *link, const char *extra, bool no_huge, uint32_t mem_mib, int lcore);
 /* A NIC with the storage personality started. NULL with errno. */
-struct mpn_nic *ebd_nic_create(const struct mpn_nic_conf *conf);
+struct mpn_nic *ebd_nic_create(const struct mpn_nic_conf *conf, const char *net);
 enum mpn_idle ebd_idle_policy(enum ebd_idle idle);
 
 #endif

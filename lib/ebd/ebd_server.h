@@ -29,6 +29,8 @@ struct ebd_server_conf {
 	const char *eal; /**< raw EAL flags, or NULL */
 	bool no_huge; /**< do not use hugepages */
 	uint16_t mtu; /**< bytes, 0: the largest of 9000, 1500 the link takes */
+	/** The host uses the first link as a network interface of this name, too (needs root). NULL: no */
+	const char *net;
 	uint16_t max_sessions; /**< 0: 64 */
 	uint16_t max_depth; /**< commands in flight per session, 0: 128 */
 	uint32_t lease_ms; /**< silent sessions are collected after it, 0: 30000 */

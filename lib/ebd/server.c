@@ -231,7 +231,8 @@ ebd_server_link_add(struct ebd_server *s, const char *link)
 	rc = start_eal(s, link);
 	if (rc < 0)
 		return rc;
-	nic = ebd_nic_create(&conf);
+	/* Interfaces have different names: the first link gets it. */
+	nic = ebd_nic_create(&conf, s->nb_nics == 0 ? s->conf.net : NULL);
 	if (nic == NULL)
 		return -errno;
 	rc = add_nic(s, nic, true);

@@ -10,6 +10,7 @@
 #include <sodium.h>
 
 #include "ebd_int.h"
+#include "mpn_net.h"
 
 static void
 end_eal_with_the_program(void)
@@ -43,20 +44,28 @@ ebd_eal_start(const char *link, const char *extra, bool no_huge, uint32_t mem_mi
 	return rc;
 }
 
+static int
+bring_up(struct mpn_nic *nic, const char *kind, const void *args)
+{
+	struct mpn_personality *p;
+	int rc = mpn_personality_define(nic, kind, NULL, &p);
+
+	if (rc == 0)
+		rc = mpn_personality_load(p, args);
+	return rc == 0 ? mpn_personality_start(p) : rc;
+}
+
 struct mpn_nic *
-ebd_nic_create(const struct mpn_nic_conf *conf)
+ebd_nic_create(const struct mpn_nic_conf *conf, const char *net)
 {
 	struct mpn_nic *nic = mpn_nic_create(conf);
-	struct mpn_personality *p;
 	int rc;
 
 	if (nic == NULL)
 		return NULL;
-	rc = mpn_personality_define(nic, "storage", NULL, &p);
-	if (rc == 0)
-		rc = mpn_personality_load(p, NULL);
-	if (rc == 0)
-		rc = mpn_personality_start(p);
+	rc = bring_up(nic, "storage", NULL);
+	if (rc == 0 && net != NULL)
+		rc = bring_up(nic, "net", &(struct net_conf){.tap = net});
 	if (rc < 0) {
 		mpn_nic_destroy(nic);
 		return mpn_err_null(-rc);

@@ -12,7 +12,8 @@
  *	mpn_personality_start(p);
  *	n = net_rx_burst(net_device_get(p), mbufs, MPN_BURST);
  *
- * While the NIC's thread polls, one other thread may receive and one may send.
+ * While the NIC's thread polls, one other thread may receive and one may send; none while it starts, stops
+ * or unloads the personality.
  */
 
 #ifndef MPN_NET_H
@@ -27,8 +28,16 @@ extern "C" {
 /** The interface of a network personality; it lives from load to unload. */
 struct net_device;
 
-/** What to load it with: the args of mpn_personality_load(). NULL, or zeroes: the defaults. */
+/**
+ * What to load it with: the args of mpn_personality_load(). NULL, or zeroes: the defaults. As the text of
+ * mpn_personality_load_text(): "tap=NAME,ring=N".
+ */
 struct net_conf {
+	/**
+	 * Make an interface of the host with this name, for its own IP stack: frames go there, and come from
+	 * there. Needs CAP_NET_ADMIN. NULL: they are for net_rx_burst() and net_tx_burst().
+	 */
+	const char *tap;
 	uint32_t ring_len; /**< frames that wait in each direction, a power of two; 0: 256 */
 };
 
@@ -58,7 +67,7 @@ struct net_device_info {
 	bool link_up; /**< the port has a link, and the personality is started */
 	bool promiscuous;
 	bool allmulticast;
-	uint32_t ring_len; /**< frames that wait in each direction */
+	uint32_t ring_len; /**< frames that wait in each direction; 0: with a tap */
 };
 
 /** The interface of a loaded personality of the kind "net"; NULL with errno ENODEV when it is no such one. */
@@ -67,13 +76,14 @@ struct net_device *net_device_get(struct mpn_personality *p);
 /**
  * Take frames that have arrived; they are the caller's to free. They lie in memory the port receives into:
  * who keeps more than 256 of them for long takes it from the others. A frame may have several segments.
- * @return how many, at most n; 0: none, or not started
+ * @return how many, at most n; 0: none, or not started, or they go to a tap
  */
 unsigned net_rx_burst(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
 /**
  * Send frames, each complete with its Ethernet header (four bytes of checksum are the port's). Frames that were taken are
  * checked by the NIC's thread: one that may not be sent is dropped and counted.
- * @return how many were taken, the first ones; the others are the caller's still. 0 when not started
+ * @return how many were taken, the first ones; the others are the caller's still. 0 when not started,
+ *   or with a tap
  */
 unsigned net_tx_burst(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
 

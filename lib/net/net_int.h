@@ -17,6 +17,7 @@
 #include "mpn_net.h"
 
 #define NET_DEFAULT_RING 256
+#define NET_MAX_RING 1024
 
 struct net_device;
 
@@ -28,7 +29,8 @@ struct net_face {
 	/* Hand frames to the host. @return how many it took, the first ones */
 	unsigned (*deliver)(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
 	/* Take frames the host sends. */
-	unsigned (*collect)(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
+	unsigned (*collect)(
+		struct net_device *dev, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns);
 	/* Frames wait that were not collected. */
 	bool (*waits)(const struct net_device *dev);
 	/* Free what waits in both directions: it is stopped. */
@@ -46,6 +48,9 @@ struct net_device {
 	bool link_up;
 	atomic_bool open; /* started: the host's frames are taken */
 	struct net_stats stats;
+	/* the kernel's face */
+	char name[16];
+	struct net_tap *tap;
 	/* the library's face */
 	uint32_t ring_len;
 	struct rte_ring *rx;
@@ -54,6 +59,9 @@ struct net_device {
 
 /* net_lib.c */
 extern const struct net_face net_lib_face;
+
+/* net_tap.c */
+extern const struct net_face net_tap_face;
 
 /* net_check.c */
 /* Sort out the frames that may not be sent, and free them. @return how many are left, in order */

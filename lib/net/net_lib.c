@@ -56,10 +56,10 @@ open_rings(struct net_device *dev, const struct net_conf *conf)
 
 	mpn_nic_get_info(dev->nic, &info);
 	dev->ring_len = conf->ring_len != 0 ? conf->ring_len : NET_DEFAULT_RING;
-	if (!rte_is_power_of_2(dev->ring_len) || dev->ring_len < 8 || dev->ring_len > 1024)
+	if (!rte_is_power_of_2(dev->ring_len) || dev->ring_len < 8 || dev->ring_len > NET_MAX_RING)
 		return mpn_log_err(EINVAL, "net",
-			"rings of %u frames: expected a power of two from 8 to 1024",
-			dev->ring_len);
+			"rings of %u frames: expected a power of two from 8 to %u", dev->ring_len,
+			NET_MAX_RING);
 	dev->rx = make_ring("rx", dev->ring_len, info.socket_id);
 	dev->tx = make_ring("tx", dev->ring_len, info.socket_id);
 	if (dev->rx != NULL && dev->tx != NULL)
@@ -75,7 +75,7 @@ deliver(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n)
 }
 
 static unsigned
-collect(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n)
+collect(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns)
 {
 	return rte_ring_sc_dequeue_burst(dev->tx, (void **)mbufs, n, NULL);
 }

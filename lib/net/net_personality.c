@@ -6,9 +6,11 @@
  * interface: what the host does not take is lost, what the flow does not take stays with the host.
  */
 
+#include <net/if.h>
 #include <string.h>
 
 #include "mpn_log.h"
+#include "mpn_parse.h"
 #include "net_int.h"
 
 #define KIND_NAME "net"
@@ -30,6 +32,7 @@ static int
 load(struct mpn_personality *p, const void *args)
 {
 	static const struct net_conf defaults;
+	const struct net_conf *conf = args != NULL ? args : &defaults;
 	struct net_device *dev = mpn_personality_priv(p);
 	struct mpn_nic_info info;
 	int rc;
@@ -42,8 +45,47 @@ load(struct mpn_personality *p, const void *args)
 	rc = mpn_personality_take_rest(p);
 	if (rc < 0)
 		return rc;
-	dev->face = &net_lib_face;
-	return dev->face->open(dev, args != NULL ? args : &defaults);
+	if (conf->tap != NULL)
+		(void)snprintf(dev->name, sizeof(dev->name), "%s", conf->tap);
+	dev->face = conf->tap != NULL ? &net_tap_face : &net_lib_face;
+	return dev->face->open(dev, conf);
+}
+
+static int
+set_option(struct net_conf *conf, const char *key, const char *value)
+{
+	uint64_t n;
+
+	if (strcmp(key, "tap") == 0 && value[0] != '\0') {
+		conf->tap = value;
+		return 0;
+	}
+	if (strcmp(key, "ring") == 0 && mpn_parse_u64(value, 1, NET_MAX_RING, &n) == 0) {
+		conf->ring_len = (uint32_t)n;
+		return 0;
+	}
+	return mpn_log_err(EINVAL, "net", "'%s=%s': expected tap=NAME or ring=FRAMES", key, value);
+}
+
+static int
+load_text(struct mpn_personality *p, const char *text)
+{
+	char key[8], value[IF_NAMESIZE], tap[IF_NAMESIZE];
+	struct net_conf conf = {0};
+	int rc;
+
+	while ((rc = mpn_parse_kv(&text, key, sizeof(key), value, sizeof(value))) > 0) {
+		rc = set_option(&conf, key, value);
+		if (rc < 0)
+			return rc;
+		if (conf.tap == value) {
+			memcpy(tap, value, sizeof(tap));
+			conf.tap = tap;
+		}
+	}
+	if (rc < 0)
+		return mpn_log_err(EINVAL, "net", "'%s': expected tap=NAME or ring=FRAMES", text);
+	return load(p, &conf);
 }
 
 static void
@@ -145,7 +187,7 @@ poll(struct mpn_personality *p, uint64_t now_ns)
 	unsigned room = mpn_flow_tx_room(p);
 	unsigned n, good, sent;
 
-	n = dev->face->collect(dev, mbufs, MPN_MIN(room, MPN_BURST));
+	n = dev->face->collect(dev, mbufs, MPN_MIN(room, MPN_BURST), now_ns);
 	if (n == 0)
 		return 0;
 	good = net_check_tx(dev, mbufs, n);
@@ -185,6 +227,8 @@ print(struct mpn_personality *p, struct mpn_out *o)
 	struct net_device *dev = mpn_personality_priv(p);
 
 	mpn_out_str(o, "face", dev->face->name);
+	if (dev->name[0] != '\0')
+		mpn_out_str(o, "tap", dev->name);
 	mpn_out_bool(o, "link_up", dev->link_up);
 #define X(name, text) mpn_out_u64(o, #name, dev->stats.name);
 	NET_COUNTER_LIST(X)
@@ -197,6 +241,7 @@ static const struct mpn_personality_ops net_ops = {
 	.kind = MPN_PERS_UNSOLICITED,
 	.priv_size = sizeof(struct net_device),
 	.load = load,
+	.load_text = load_text,
 	.unload = unload,
 	.start = start,
 	.stop = stop,

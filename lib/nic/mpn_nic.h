@@ -243,12 +243,14 @@ enum mpn_pers_state {
  * -EEXIST. load: -EADDRINUSE when a frame type is taken by another loaded personality; what its load
  * function gives. stop drains: it polls the NIC until the personality is quiet, at most 5 s
  * (-ETIMEDOUT: it is stopped all the same and its requests have failed).
- * args is passed to the personality's load function. stop, unload and undefine give -EBUSY inside a
+ * args is passed to the personality's load function. load_text: the same with options as people type them,
+ * "key=value,..."; NULL or "": none; -EINVAL: not what the kind takes. stop, unload and undefine give -EBUSY inside a
  * poll. name NULL: the kind's.
  */
 int mpn_personality_define(struct mpn_nic *nic, const char *kind, const char *name,
 	struct mpn_personality **p) MPN_MUST_CHECK;
 int mpn_personality_load(struct mpn_personality *p, const void *args) MPN_MUST_CHECK;
+int mpn_personality_load_text(struct mpn_personality *p, const char *options) MPN_MUST_CHECK;
 int mpn_personality_start(struct mpn_personality *p) MPN_MUST_CHECK;
 int mpn_personality_stop(struct mpn_personality *p);
 int mpn_personality_unload(struct mpn_personality *p);

@@ -51,6 +51,8 @@ struct mpn_personality_ops {
 	void (*error)(struct mpn_personality *p, int err, const char *cause);
 	/** Print own counters into the open object; may be NULL. */
 	void (*print)(struct mpn_personality *p, struct mpn_out *o);
+	/** load with what people type: "key=value,...", never empty. NULL: it takes no options. */
+	int (*load_text)(struct mpn_personality *p, const char *options);
 };
 
 /** Make a kind known; ops must live for ever. -EINVAL (ABI version, no name, a function missing),

@@ -276,7 +276,18 @@ release(struct mpn_personality *p)
 }
 
 static int
-run_load(struct mpn_personality *p, const void *args)
+call_load(struct mpn_personality *p, const void *args, const char *options)
+{
+	if (options == NULL || options[0] == '\0')
+		return p->ops->load(p, args);
+	if (p->ops->load_text == NULL)
+		return mpn_log_err(EINVAL, "nic", "personality '%s': '%s' takes no options",
+			p->name, p->ops->name);
+	return p->ops->load_text(p, options);
+}
+
+static int
+run_load(struct mpn_personality *p, const void *args, const char *options)
 {
 	int rc;
 
@@ -285,7 +296,7 @@ run_load(struct mpn_personality *p, const void *args)
 		return rc;
 	p->takes_rest = false;
 	p->loading = true;
-	rc = p->ops->load(p, args);
+	rc = call_load(p, args, options);
 	p->loading = false;
 	if (rc < 0)
 		return rc;
@@ -295,8 +306,8 @@ run_load(struct mpn_personality *p, const void *args)
 	return rc;
 }
 
-int
-mpn_personality_load(struct mpn_personality *p, const void *args)
+static int
+load(struct mpn_personality *p, const void *args, const char *options)
 {
 	struct mpn_nic *nic = p->nic;
 	int rc;
@@ -310,7 +321,7 @@ mpn_personality_load(struct mpn_personality *p, const void *args)
 		     ? flow_init(&p->flow, nic->conf.flow_len, nic->data_tx, nic->info.socket_id)
 		     : mpn_err(ENOMEM);
 	if (rc == 0)
-		rc = run_load(p, args);
+		rc = run_load(p, args, options);
 	if (rc < 0) {
 		release(p);
 		errno = -rc;
@@ -319,6 +330,18 @@ mpn_personality_load(struct mpn_personality *p, const void *args)
 	take_step(p, STEP_LOAD);
 	rebuild_claims(nic);
 	return 0;
+}
+
+int
+mpn_personality_load(struct mpn_personality *p, const void *args)
+{
+	return load(p, args, NULL);
+}
+
+int
+mpn_personality_load_text(struct mpn_personality *p, const char *options)
+{
+	return load(p, NULL, options);
 }
 
 int

@@ -53,6 +53,8 @@ q nbd 180 nbd.sh
 q idle 120 idle.sh
 q wire-1500 240 wire.sh 1500
   wire-9000 240 wire.sh 9000
+q net-9000 180 net.sh 9000
+  net-1500 180 net.sh 1500
 q mpnic 120 mpnic.sh
 q nbd-clients 240 nbd_clients.sh
 q fio 120 fio.sh
