@@ -167,7 +167,7 @@ const struct mpn_opt client_opts_table[] = {
 	 "wait so long for a server to answer; default: 5s", set_connect_timeout},
 	{"fail-after", 0, "TIME", "a time such as 30s, or never",
 	 "fail requests when the server has been gone so long; default: 30s", set_fail_after},
-	{"idle", 0, "POLICY", "auto, spin, yield or sleep",
+	{"idle", 0, "auto|spin|yield|sleep", "auto, spin, yield or sleep",
 	 "while answers are waited for", set_idle},
 	{"mtu", 0, "BYTES", "a number from 576 to 9216",
 	 "default: the largest of 9000 and 1500 that the link takes", set_mtu},

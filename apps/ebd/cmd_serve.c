@@ -143,7 +143,7 @@ static const struct mpn_opt opts[] = {
 		"only these clients may use this volume, others do not see it; may be repeated",
 		add_allow},
 	TOOL_OPTS_PROCESS,
-	{"idle", 0, "POLICY", "auto, spin, yield or sleep",
+	{"idle", 0, "auto|spin|yield|sleep", "auto, spin, yield or sleep",
 		"while nothing arrives; default: auto (sleep on two cores or one, else spin)",
 		tool_set_idle},
 	{"max-sessions", 0, "N", "a number from 1 to 1024", "default: 64", set_max_sessions},

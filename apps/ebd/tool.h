@@ -97,7 +97,7 @@ int tool_set_client(void *cfg, const char *arg);
 #define TOOL_OPTS_CLIENT \
 	TOOL_OPT_LINK, \
 	TOOL_OPTS_PROCESS, \
-	{"idle", 0, "POLICY", "auto, spin, yield or sleep", \
+	{"idle", 0, "auto|spin|yield|sleep", "auto, spin, yield or sleep", \
 	 "while nothing arrives; default: auto (spin, or yield on one core)", tool_set_idle}, \
 	{"timeout", 0, "TIME", "a time from 1ms to 24h, such as 500ms or 10s", \
 	 "wait so long for a server to answer; default: 5s", tool_set_connect_timeout}, \

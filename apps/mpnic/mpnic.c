@@ -125,7 +125,7 @@ static const struct mpn_opt opts[] = {
 		"print the rates of every personality this often", set_period},
 	{"link", 'l', "LINK", "at most 8 links such as vhost:ebd0.sock, or help",
 		"make a NIC on this link; may be repeated; --link help lists the kinds", add_link},
-	{"idle", 0, "POLICY", "spin, yield or sleep",
+	{"idle", 0, "spin|yield|sleep", "spin, yield or sleep",
 		"while nothing arrives; default: sleep on two cores or one, else spin", set_idle},
 	{"verbose", 0, NULL, NULL, "print what DPDK and its drivers have to say", set_verbose},
 	{"version", 'V', NULL, NULL, "print the version", set_version},
@@ -136,9 +136,11 @@ static void
 print_usage(const char *prog)
 {
 	printf("usage: %s [EAL options] -- [options]\n\n"
-	       "Every Ethernet port that the EAL finds becomes a NIC, and every --link. Without -i "
-	       "the\n"
-	       "NICs are polled until SIGINT or SIGTERM. Options after the --:\n",
+	       "Shows the faces of multi-personality NICs, at a prompt. Every Ethernet port that "
+	       "the EAL\n"
+	       "finds becomes a NIC, and every --link. Without -i they are polled until SIGINT or "
+	       "SIGTERM.\n\n"
+	       "options:\n",
 		prog);
 	mpn_opt_help(stdout, opts, MPN_ARRAY_SIZE(opts));
 }

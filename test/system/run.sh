@@ -45,6 +45,7 @@ q ceiling-vhost 120 ceiling.sh vhost 9000
 q usage 120 usage.sh
 q missing-vhost 240 missing.sh vhost
   missing-memif 240 missing.sh memif
+q help 120 help.sh
 q errors 120 errors.sh
 q diskfull 120 diskfull.sh
 q control 120 control.sh

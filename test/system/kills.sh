@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the mpnic authors
+#
+# Three servers in a row, and a client that writes and verifies through all of them:
+#
+#   client -> ebd serve (nbd: volume) -> nbdkit with the plugin -> ebd serve (file volume)
+#
+# One of the three is killed at a random moment and started again, MPNIC_KILLS (20) times over. The
+# client is never started again, loses nothing and is not stuck.
+#	kills.sh perf|fio
+. "$(dirname "$0")/lib.sh"
+
+kills=${MPNIC_KILLS:-20}
+seed=${MPNIC_SEED:-$$}
+RANDOM=$seed
+echo "seed $seed"
+if [ "$1" = fio ]; then
+	[ -e "$FIO_ENGINE" ] || skip "the fio engine was not built: needs -Dfio_source"
+	need fio
+fi
+link_up vhost 9000
+truncate -s "$((kills * 2 + 24))M" disk.img
+# nbdkit comes back as the same client: the server ends what its last life has left under way before it
+# takes anything new, which NBD alone could not promise.
+us=6f1c2f1e-0d6b-4f0e-9c52-3a1b8e7d5c40
+
+up() { # store|kit|front
+	case $1 in
+	store) serve store "$SERVER_LINK" disk0=file:disk.img ;;
+	kit)
+		rm -f kit.sock
+		nbd_serve kit -t 32 -- volume=disk0 client="$us" fail-after=never
+		;;
+	front)
+		serve front "vhost:$T/l2.sock" \
+			"disk0=nbd:nbd+unix:///?socket=$T/kit.sock,connections=2,fail-after=never"
+		;;
+	esac
+}
+has_changed() {
+	[ "$(stat -c %y disk.img)" != "$before" ] || is_gone "${PIDS[client]}"
+}
+
+up store
+up kit
+up front
+# It writes for longer than the kills take, at a pace that leaves them room.
+if [ "$1" = fio ]; then
+	start client fio --ioengine="external:$FIO_ENGINE" --link="virtio:$T/l2.sock" --volume=disk0 --name=v \
+		--fail-after=never --rw=randwrite --bs=16k --iodepth=16 --size="$((kills * 2))M" --rate=768k \
+		--verify=crc32c --verify_fatal=1 --verify_state_save=0 --randrepeat=0
+else
+	start client "$EBD" perf --link "virtio:$T/l2.sock" disk0 --rw randrw --bs 16k --depth 16 \
+		--rate 400 --time "$((kills * 5 / 2 + 5))s" --verify --fail-after never --json
+fi
+declare -A nb=([store]=0 [kit]=0 [front]=0)
+names=(store kit front)
+for ((i = 0; i < kills; i++)); do
+	name=${names[RANDOM % 3]}
+	before=$(stat -c %y disk.img)
+	wait_for 60 has_changed || fail "stuck after kill $i ($name is next), seed $seed"
+	is_gone "${PIDS[client]}" && break
+	sleep "0.$((RANDOM % 900 + 100))"
+	send "$name" KILL
+	reap "$name" 10
+	nb[$name]=$((nb[$name] + 1))
+	up "$name"
+done
+reap client 300
+tail -n 40 client.out >client.end
+echo "killed: the store ${nb[store]}, nbdkit ${nb[kit]}, the front ${nb[front]} times"
+[ "$RC" -eq 0 ] || fail "the client ended with status $RC, seed $seed"
+[ "$i" -eq "$kills" ] || fail "the client was done after $i kills"
+if [ "$1" = perf ]; then
+	cp client.out client.json
+	grep -qE '"reconnects": [1-9]' client.json || [ "${nb[front]}" -eq 0 ] || fail "nobody noticed a kill"
+fi
+
+# What the client sees is what is on the disk.
+CLIENT_LINK=virtio:$T/l2.sock
+expect_ok 60 copy --link "$CLIENT_LINK" ebd:disk0 out.img
+stop_server front
+nbd_stop kit
+stop_server store
+same out.img disk.img
