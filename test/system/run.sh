@@ -4,7 +4,9 @@
 #
 # Runs the system tests, one after the other, one line each.
 #
-#	test/system/run.sh --build DIR [--quick] [--report DIR] [NAME]...
+#	test/system/run.sh --build DIR [--quick] [--kills N] [--report DIR] [NAME]...
+#
+#	--kills N	of servers, in each of the tests that kill them at random moments; default: 20
 set -u
 here=$(dirname "$0")
 # shellcheck source=devtools/report.sh
@@ -60,6 +62,9 @@ q mpnic 120 mpnic.sh
 q nbd-clients 240 nbd_clients.sh
 q fio 120 fio.sh
   nbd-filters 120 nbd_filters.sh
+  readme 600 readme.sh
+  kills-perf 900 kills.sh perf
+  kills-fio 900 kills.sh fio
   nbd-restart 240 nbd_restart.sh
   nbd-ext4 240 nbd_fuse.sh ext4
   nbd-xfs 240 nbd_fuse.sh xfs
@@ -81,12 +86,16 @@ while [ $# -gt 0 ]; do
 		export MPNIC_BUILD=${2:?--build: expected a directory}
 		shift
 		;;
+	--kills)
+		export MPNIC_KILLS=${2:?--kills: expected a number}
+		shift
+		;;
 	--report)
 		report=${2:?--report: expected a directory}
 		shift
 		;;
 	-*)
-		echo "run.sh: '$1': expected --build DIR, --quick, --report DIR or names of tests" >&2
+		echo "run.sh: '$1': expected --build DIR, --quick, --kills N, --report DIR or names of tests" >&2
 		exit 2
 		;;
 	*) names+=("$1") ;;
