@@ -153,6 +153,7 @@ device_start_queue(struct device *d, unsigned queue, const struct device_ring *r
 	q->dirty = false;
 	device_set_call(d, queue, ring->call_fd);
 	split_stop_kicks(&q->ring);
+	d->nb_queues = MPN_MAX(d->nb_queues, queue + 1);
 	q->started = true;
 	return 0;
 }
@@ -187,7 +188,7 @@ device_stop_kicks(struct device *d)
 {
 	unsigned i;
 
-	for (i = 0; i < DEVICE_QUEUES; i++) {
+	for (i = 0; i < d->nb_queues; i++) {
 		if (d->queues[i].started)
 			split_stop_kicks(&d->queues[i].ring);
 	}
@@ -200,7 +201,7 @@ device_want_kicks(struct device *d)
 	bool busy = false;
 	unsigned i;
 
-	for (i = 0; i < DEVICE_QUEUES; i++) {
+	for (i = 0; i < d->nb_queues; i++) {
 		q = &d->queues[i];
 		if (q->started && !q->broken)
 			busy |= split_want_kicks(&q->ring) || q->next_redo < q->nb_redo;
@@ -215,7 +216,7 @@ device_call_guests(struct device *d)
 	struct queue *q;
 	unsigned i;
 
-	for (i = 0; i < DEVICE_QUEUES; i++) {
+	for (i = 0; i < d->nb_queues; i++) {
 		q = &d->queues[i];
 		if (!q->dirty)
 			continue;

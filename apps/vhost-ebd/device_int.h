@@ -48,6 +48,7 @@ struct device {
 	struct device_log log;
 	struct queue queues[DEVICE_QUEUES];
 	unsigned in_flight;
+	unsigned nb_queues; /* those behind have never been started */
 	unsigned turn; /* the queue that comes first in this round */
 	bool abandoning;
 	bool keep; /* what is abandoned is done again */

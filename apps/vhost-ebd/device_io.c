@@ -365,8 +365,8 @@ device_poll(struct device *d, bool take_new)
 	struct queue *q;
 	int rc;
 
-	for (i = 0; take_new && i < DEVICE_QUEUES; i++) {
-		q = &d->queues[(d->turn + i) % DEVICE_QUEUES];
+	for (i = 0; take_new && i < d->nb_queues; i++) {
+		q = &d->queues[(d->turn + i) % d->nb_queues];
 		if (q->started && !q->broken)
 			work += take(d, q);
 	}

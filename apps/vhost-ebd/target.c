@@ -179,6 +179,8 @@ init_target(struct target *t, const struct target_conf *conf, struct target_sign
 	t->wake_fd = -1;
 	t->epoll_fd = -1;
 	t->vid = -1;
+	mpn_list_init(&t->mappings);
+	mpn_list_init(&t->old_mappings);
 	for (i = 0; i < DEVICE_QUEUES; i++)
 		t->kick_fds[i] = -1;
 	set_identity(t);
@@ -218,6 +220,8 @@ target_destroy(struct target *t)
 	ebd_client_destroy(t->client);
 	device_destroy(t->device);
 	free(t->memory);
+	(void)mapping_sweep(&t->mappings);
+	(void)mapping_sweep(&t->old_mappings);
 	if (t->wake_fd >= 0)
 		close(t->wake_fd);
 	if (t->epoll_fd >= 0)
@@ -251,6 +255,8 @@ run_round(struct target *t, bool take)
 	if (t->draining && device_in_flight(t->device) == 0)
 		(void)pthread_cond_signal(&t->quiet);
 	look_at_volume(t, ebd_now_ns());
+	if (!mpn_list_empty(&t->old_mappings))
+		(void)mapping_sweep(&t->old_mappings);
 	wants = device_wants_volume(t->device);
 	target_unlock(t);
 	if (wants)

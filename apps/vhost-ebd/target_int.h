@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "device.h"
+#include "mapping.h"
 #include "target.h"
 
 /* What happens to requests that did not end in time when rings or memory go away. */
@@ -41,7 +42,9 @@ struct target {
 	int vid; /* of the connection, -1: there is none */
 	uint64_t protocol; /* features of vhost-user that were agreed on */
 	bool logged; /* the guest's side keeps what is in flight */
-	struct rte_vhost_memory *memory; /* what is mapped; NULL: nothing */
+	struct rte_vhost_memory *memory; /* what the library has mapped; NULL: nothing */
+	struct mpn_list mappings; /* the same once more, for data */
+	struct mpn_list old_mappings; /* frames may refer to them */
 	struct ring_setup {
 		uint64_t desc, avail, used; /* where the frontend has it */
 		uint32_t size;

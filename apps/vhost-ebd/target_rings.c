@@ -95,25 +95,40 @@ target_forget_memory(struct target *t)
 {
 	free(t->memory);
 	t->memory = NULL;
+	mpn_list_splice_tail(&t->old_mappings, &t->mappings);
+}
+
+static int
+map_region(struct target *t, uint32_t i, uint64_t offset, struct guest_region *region)
+{
+	const struct rte_vhost_mem_region *r = &t->memory->regions[i];
+
+	region->gpa = r->guest_phys_addr;
+	region->size = r->size;
+	region->va = mapping_add(&t->mappings, r->fd, offset, r->size);
+	if (region->va != NULL)
+		return 0;
+	return mpn_log_err(errno, "vhost",
+		"%s: %llu bytes of the guest's memory cannot be mapped: %s", t->conf.socket,
+		(unsigned long long)r->size, strerror(errno));
 }
 
 void
-target_load_memory(struct target *t)
+target_load_memory(struct target *t, const uint64_t *offsets, uint32_t nb)
 {
 	struct guest_memory mem = {0};
-	const struct rte_vhost_mem_region *r;
+	int rc = 0;
 
 	if (rte_vhost_get_mem_table(t->vid, &t->memory) != 0) {
 		t->memory = NULL;
 		return;
 	}
-	for (; mem.nb < t->memory->nregions && mem.nb < GUEST_REGIONS; mem.nb++) {
-		r = &t->memory->regions[mem.nb];
-		mem.regions[mem.nb].gpa = r->guest_phys_addr;
-		mem.regions[mem.nb].size = r->size;
-		mem.regions[mem.nb].va = (uint8_t *)(uintptr_t)r->host_user_addr;
-	}
-	device_set_memory(t->device, &mem);
+	for (; rc == 0 && mem.nb < t->memory->nregions && mem.nb < nb; mem.nb++)
+		rc = map_region(t, mem.nb, offsets[mem.nb], &mem.regions[mem.nb]);
+	if (rc == 0)
+		device_set_memory(t->device, &mem);
+	else
+		target_forget_memory(t);
 }
 
 /* Within one region; here: as the frontend has it, or as it is mapped. */

@@ -76,6 +76,12 @@ struct user_message {
 			uint16_t queues, ring;
 		} inflight;
 		struct {
+			uint32_t nb, padding;
+			struct {
+				uint64_t gpa, size, user, offset;
+			} regions[GUEST_REGIONS];
+		} memory;
+		struct {
 			uint32_t offset;
 			uint32_t size;
 			uint32_t flags;
@@ -222,6 +228,17 @@ before_message(struct target *t, struct user_message *m)
 }
 
 static void
+load_memory(struct target *t, const struct user_message *m)
+{
+	uint64_t offsets[GUEST_REGIONS];
+	uint32_t i, nb = MPN_MIN(m->payload.memory.nb, (uint32_t)GUEST_REGIONS);
+
+	for (i = 0; i < nb; i++)
+		offsets[i] = m->payload.memory.regions[i].offset;
+	target_load_memory(t, offsets, nb);
+}
+
+static void
 after_message(struct target *t, const struct user_message *m)
 {
 	switch (m->request) {
@@ -230,7 +247,7 @@ after_message(struct target *t, const struct user_message *m)
 			target_replace_call(t, ring_of(t, m));
 		break;
 	case SET_MEM_TABLE:
-		target_load_memory(t);
+		load_memory(t, m);
 		target_start_rings(t);
 		break;
 	case SET_FEATURES:

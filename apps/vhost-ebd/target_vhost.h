@@ -16,8 +16,8 @@ void target_end_ring(struct target *t, unsigned i);
 /* Give those to the loop that are complete and that it does not have. */
 void target_start_rings(struct target *t);
 
-/* The memory table was set: learn it. */
-void target_load_memory(struct target *t);
+/* The memory table was set: learn it. offsets: of the regions, in their files. */
+void target_load_memory(struct target *t, const uint64_t *offsets, uint32_t nb);
 void target_forget_memory(struct target *t);
 /* Is all of a ring, as it was described, in the memory? */
 bool target_ring_is_there(const struct target *t, unsigned i);

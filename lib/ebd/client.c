@@ -11,6 +11,7 @@
 
 #include "ebd_discover.h"
 #include "ebd_int.h"
+#include "st_arena.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
 
@@ -150,4 +151,16 @@ void
 ebd_arena_free(void *mem)
 {
 	st_arena_free(mem);
+}
+
+int
+ebd_mem_register(void *mem, size_t bytes)
+{
+	return st_lent_register(mem, bytes);
+}
+
+int
+ebd_mem_unregister(void *mem)
+{
+	return st_lent_unregister(mem);
 }

@@ -343,6 +343,21 @@ int ebd_ceiling_run(struct ebd_client *c, const struct ebd_ceiling_conf *conf,
 void *ebd_arena_alloc(struct ebd_client *c, size_t bytes);
 void ebd_arena_free(void *mem);
 
+/**
+ * Lend the library memory that cannot come from an arena: a guest's, a mapped file's. Writes from it leave
+ * without a copy on links whose driver reads by CPU (vhost, memif, tap, ring); elsewhere nothing changes.
+ * It stays the caller's, and mapped, until ebd_mem_unregister() gives 0. Any thread.
+ * @return 0, -EEXIST (some of it is lent already), -EINVAL, -ENOMEM
+ */
+int ebd_mem_register(void *mem, size_t bytes);
+/**
+ * Take lent memory back. No request uses it any more; frames may still refer to it, and leave with the
+ * rounds of ebd_poll(). Any thread.
+ * @param mem  as it was lent
+ * @return 0: nobody reads it any more; -EBUSY: not yet, call it again; -ENOENT: it is not lent
+ */
+int ebd_mem_unregister(void *mem);
+
 /* ---- Counters ---- */
 
 /** Counters of a queue since it was opened. */

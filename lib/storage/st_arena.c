@@ -12,12 +12,19 @@
 
 #define ARENA_ALIGN 4096
 
-/* All arenas that are in use, in order of address, and those that wait for their frames. */
+/* Memory that is in use, in order of address. */
+struct registry {
+	struct st_arena **live;
+	uint32_t nb;
+	uint32_t size;
+};
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct st_arena **live;
-static uint32_t nb_live, live_size;
+static struct registry arenas, lent;
+/* Arenas that wait for their frames, and lent memory that does. */
 static struct st_arena **waiting;
 static uint32_t nb_waiting, waiting_size;
+static struct st_arena *leaving;
 /* Descriptors are used again but never freed: another thread's view may still look at one. */
 static struct st_arena *unused;
 
@@ -117,14 +124,14 @@ get_descriptor(void)
 }
 
 static int
-insert(uintptr_t base, size_t bytes)
+insert(struct registry *r, uintptr_t base, size_t bytes)
 {
 	struct st_arena *a;
 	uint32_t at;
 
 	/* Room for the day it is freed, too: st_arena_free() cannot fail. */
-	if (reserve(&live, &live_size, nb_live + 1) != 0 ||
-		reserve(&waiting, &waiting_size, nb_live + 1 + nb_waiting) != 0)
+	if (reserve(&r->live, &r->size, r->nb + 1) != 0 ||
+		reserve(&waiting, &waiting_size, r->nb + 1 + nb_waiting) != 0)
 		return -ENOMEM;
 	a = get_descriptor();
 	if (a == NULL)
@@ -133,12 +140,28 @@ insert(uintptr_t base, size_t bytes)
 	a->bytes = bytes;
 	a->shinfo.free_cb = ignore_last_frame;
 	rte_mbuf_ext_refcnt_set(&a->shinfo, 1);
-	at = lower_bound(live, nb_live, base);
-	memmove(&live[at + 1], &live[at], (nb_live - at) * sizeof(*live));
-	live[at] = a;
-	nb_live++;
+	at = lower_bound(r->live, r->nb, base);
+	memmove(&r->live[at + 1], &r->live[at], (r->nb - at) * sizeof(*r->live));
+	r->live[at] = a;
+	r->nb++;
 	changed();
 	return 0;
+}
+
+/* Take out what begins at mem. NULL: nothing does. */
+static struct st_arena *
+take_out(struct registry *r, const void *mem)
+{
+	uint32_t at = lower_bound(r->live, r->nb, (uintptr_t)mem);
+	struct st_arena *a;
+
+	if (at == r->nb || r->live[at]->base != (uintptr_t)mem)
+		return NULL;
+	a = r->live[at];
+	r->nb--;
+	memmove(&r->live[at], &r->live[at + 1], (r->nb - at) * sizeof(*r->live));
+	changed();
+	return a;
 }
 
 void *
@@ -156,7 +179,7 @@ st_arena_alloc_on(int socket_id, size_t bytes, size_t align)
 	if (mem == NULL)
 		return mpn_err_null(ENOMEM);
 	pthread_mutex_lock(&lock);
-	rc = insert((uintptr_t)mem, bytes);
+	rc = insert(&arenas, (uintptr_t)mem, bytes);
 	pthread_mutex_unlock(&lock);
 	if (rc != 0) {
 		rte_free(mem);
@@ -178,17 +201,12 @@ void
 st_arena_free(void *mem)
 {
 	struct st_arena *a;
-	uint32_t at;
 
 	if (mem == NULL)
 		return;
 	pthread_mutex_lock(&lock);
-	at = lower_bound(live, nb_live, (uintptr_t)mem);
-	if (at < nb_live && live[at]->base == (uintptr_t)mem) {
-		a = live[at];
-		nb_live--;
-		memmove(&live[at], &live[at + 1], (nb_live - at) * sizeof(*live));
-		changed();
+	a = take_out(&arenas, mem);
+	if (a != NULL) {
 		waiting[nb_waiting++] = a;
 		(void)reap_locked();
 	}
@@ -203,11 +221,59 @@ st_arena_owns(const void *mem, size_t len)
 	bool owns;
 
 	pthread_mutex_lock(&lock);
-	at = lower_bound(live, nb_live, base);
-	owns = at < nb_live && live[at]->base <= base &&
-	       len <= live[at]->bytes - (base - live[at]->base);
+	at = lower_bound(arenas.live, arenas.nb, base);
+	owns = at < arenas.nb && arenas.live[at]->base <= base &&
+	       len <= arenas.live[at]->bytes - (base - arenas.live[at]->base);
 	pthread_mutex_unlock(&lock);
 	return owns;
+}
+
+/* ---- Lent memory ---- */
+
+int
+st_lent_register(void *mem, size_t bytes)
+{
+	uintptr_t base = (uintptr_t)mem;
+	uint32_t at;
+	int rc;
+
+	if (bytes == 0 || base > UINTPTR_MAX - bytes)
+		return -EINVAL;
+	pthread_mutex_lock(&lock);
+	at = lower_bound(lent.live, lent.nb, base);
+	if (at < lent.nb && lent.live[at]->base < base + bytes)
+		rc = -EEXIST;
+	else
+		rc = insert(&lent, base, bytes);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+int
+st_lent_unregister(void *mem)
+{
+	struct st_arena **at, *a;
+	int rc = -ENOENT;
+
+	pthread_mutex_lock(&lock);
+	a = take_out(&lent, mem);
+	if (a != NULL) {
+		a->next = leaving;
+		leaving = a;
+	}
+	for (at = &leaving; *at != NULL && (*at)->base != (uintptr_t)mem; at = &(*at)->next)
+		;
+	a = *at;
+	if (a != NULL && !frames_are_home(a)) {
+		rc = -EBUSY;
+	} else if (a != NULL) {
+		*at = a->next;
+		a->next = unused;
+		unused = a;
+		rc = 0;
+	}
+	pthread_mutex_unlock(&lock);
+	return rc;
 }
 
 /* ---- Views ---- */
@@ -215,22 +281,23 @@ st_arena_owns(const void *mem, size_t len)
 static void
 refresh(struct st_arena_view *view)
 {
+	const struct registry *r = view->lent ? &lent : &arenas;
 	struct st_arena **bigger;
 
 	pthread_mutex_lock(&lock);
 	view->last = NULL;
 	view->nb = 0;
-	if (view->size < nb_live) {
-		bigger = realloc(view->arenas, live_size * sizeof(*bigger));
+	if (view->size < r->nb) {
+		bigger = realloc(view->arenas, r->size * sizeof(*bigger));
 		if (bigger != NULL) {
 			view->arenas = bigger;
-			view->size = live_size;
+			view->size = r->size;
 		}
 	}
 	/* Without memory for the view everything is foreign: slower, never wrong. */
-	if (view->size >= nb_live && nb_live > 0) {
-		memcpy(view->arenas, live, nb_live * sizeof(*live));
-		view->nb = nb_live;
+	if (view->size >= r->nb && r->nb > 0) {
+		memcpy(view->arenas, r->live, r->nb * sizeof(*r->live));
+		view->nb = r->nb;
 	}
 	view->generation = st_arena_generation;
 	pthread_mutex_unlock(&lock);

@@ -8,6 +8,9 @@
  *
  * Who sends looks an address up in a view of its own, which is refreshed when the set of arenas has
  * changed (a control-path event): no lock and no walk on the data path.
+ *
+ * Lent memory is the same without the memory: who lent it takes it back himself, when no frame refers to
+ * it any more.
  */
 
 #ifndef ST_ARENA_H
@@ -24,8 +27,9 @@ struct st_arena {
 	struct st_arena *next; /* of the unused ones */
 };
 
-/* One thread's view of the arenas, in order of address. */
+/* One thread's view of the arenas, or of lent memory, in order of address. */
 struct st_arena_view {
+	bool lent;
 	uint32_t generation; /* 0: never filled */
 	uint32_t nb;
 	uint32_t size;
@@ -54,6 +58,13 @@ st_arena_find(struct st_arena_view *view, const void *mem, size_t len)
 
 /* st_arena_alloc() on a NUMA node (-1: any) rather than a NIC's. NULL with errno ENOMEM. */
 void *st_arena_alloc_on(int socket_id, size_t bytes, size_t align);
+
+/*
+ * Memory of the caller's that frames may refer to on links whose driver reads it by CPU: found by views
+ * with lent set. See ebd_mem_register().
+ */
+int st_lent_register(void *mem, size_t bytes) MPN_MUST_CHECK;
+int st_lent_unregister(void *mem) MPN_MUST_CHECK;
 
 /* Give memory of freed arenas back whose frames have come home. @return arenas still waiting */
 unsigned st_arena_reap(void);

@@ -86,6 +86,7 @@ struct st_nic {
 	struct rte_mbuf **rx_slot; /* the frame that is being received; NULL once it is kept */
 	struct st_counters counters;
 	struct st_arena_view arenas;
+	struct st_arena_view lent; /* memory of callers */
 	uint8_t *linear; /* a frame that came in segments, in one piece */
 	uint32_t p_max;
 	struct mpn_nic_info info;

@@ -122,11 +122,13 @@ load(struct mpn_personality *p, const void *args)
 	rc = set_ethertypes(p, args);
 	if (rc < 0)
 		return rc;
+	n->lent.lent = true;
 	n->linear = malloc(WIRE_EBD_HDR_LEN + WIRE_EBD_P_LARGE);
 	n->budget = st_budget_create(n->info.nb_keep);
 	rc = n->linear != NULL && n->budget != NULL ? st_frames_init(n) : -ENOMEM;
 	if (rc < 0) {
 		st_arena_view_fini(&n->arenas);
+		st_arena_view_fini(&n->lent);
 		st_budget_leave(n->budget);
 		free(n->linear);
 	}
@@ -148,6 +150,7 @@ unload(struct mpn_personality *p)
 	st_discover_end(n);
 	st_frames_fini(n);
 	st_arena_view_fini(&n->arenas);
+	st_arena_view_fini(&n->lent);
 	(void)st_arena_reap();
 	st_budget_leave(n->budget);
 	free(n->linear);

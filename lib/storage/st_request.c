@@ -372,6 +372,7 @@ static unsigned
 gather(struct st_cmd *cmd, const struct xfer_tx *tx, struct st_piece *pieces, unsigned max)
 {
 	uint32_t off = tx->data_off, left = tx->data_len, n;
+	struct st_nic *nic = cmd->dev->nic;
 	struct st_arena *arena;
 	uint8_t *at;
 	unsigned nb;
@@ -381,7 +382,9 @@ gather(struct st_cmd *cmd, const struct xfer_tx *tx, struct st_piece *pieces, un
 			return max + 1;
 		n = locate(cmd, off, &at);
 		n = MPN_MIN(n, left);
-		arena = st_arena_find(&cmd->dev->nic->arenas, at, n);
+		arena = st_arena_find(&nic->arenas, at, n);
+		if (arena == NULL && nic->info.tx_any_memory)
+			arena = st_arena_find(&nic->lent, at, n);
 		pieces[nb] = (struct st_piece){at, n, arena != NULL ? &arena->shinfo : NULL};
 		off += n;
 		left -= n;

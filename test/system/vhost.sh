@@ -60,6 +60,12 @@ for forgetful in 0 1; do
 	rm orders
 done
 
+# What guests had mapped has gone with them.
+has_no_guest() {
+	! grep -q memfd:guest "/proc/${PIDS[target]}/maps"
+}
+wait_for 10 has_no_guest || fail "memory of guests that are gone is still mapped"
+
 # It grows while it is in use, and the guest is told.
 start grow "$VHOST_BLK" g.sock resize $((48 << 20))
 wait_for 10 grep -q working grow.out || fail "the frontend cannot connect"
@@ -99,3 +105,15 @@ rm g.sock
 
 stop_server server
 expect_nothing_left
+
+# On a link whose driver reads by CPU writes leave the guest's memory without a copy: reads alone have one.
+link_up memif 9000
+serve server "$SERVER_LINK" disk0=file:disk.img
+vhost_serve target --queues 4
+run 60 "$VHOST_BLK" g.sock verify 2
+writes=$(vhost_counter target writes) reads=$(vhost_counter target reads)
+copied=$(vhost_counter target copied_bytes)
+[ "$copied" -lt $(((reads + writes / 4) * 4096)) ] ||
+	fail "$copied bytes were copied for $reads reads and $writes writes of 4096"
+stop_server target
+stop_server server

@@ -36,6 +36,67 @@ test_arena_owns_what_it_gave(void **state)
 }
 
 static void
+test_lent_memory(void **state)
+{
+	struct st_arena_view lent = {.lent = true}, arenas = {0};
+	static uint8_t mem[8192];
+	struct st_arena *a;
+
+	assert_int_equal(st_lent_register(mem, 0), -EINVAL);
+	assert_int_equal(st_lent_register((void *)(UINTPTR_MAX - 10), 4096), -EINVAL);
+	assert_int_equal(st_lent_register(mem, 4096), 0);
+	assert_int_equal(st_lent_register(mem, 4096), -EEXIST);
+	assert_int_equal(st_lent_register(mem + 4095, 2), -EEXIST);
+	assert_int_equal(st_lent_register(mem + 4096, 4096), 0);
+	a = st_arena_find(&lent, mem + 100, 3996);
+	assert_non_null(a);
+	assert_int_equal(a->base, (uintptr_t)mem);
+	assert_null(st_arena_find(&lent, mem + 100, 3997));
+	/* It is no arena: what has to be the EAL's is not. */
+	assert_null(st_arena_find(&arenas, mem, 1));
+	assert_false(st_arena_owns(mem, 1));
+	/* Frames that refer to it keep it. */
+	rte_mbuf_ext_refcnt_update(&a->shinfo, 1);
+	assert_int_equal(st_lent_unregister(mem), -EBUSY);
+	assert_null(st_arena_find(&lent, mem, 1));
+	assert_int_equal(st_lent_unregister(mem), -EBUSY);
+	rte_mbuf_ext_refcnt_update(&a->shinfo, -1);
+	assert_int_equal(st_lent_unregister(mem), 0);
+	assert_int_equal(st_lent_unregister(mem), -ENOENT);
+	assert_int_equal(st_lent_unregister(mem + 4096), 0);
+	st_arena_view_fini(&lent);
+	st_arena_view_fini(&arenas);
+}
+
+/* A caller's own memory, lent, is as good as an arena where the driver reads by CPU. */
+static void
+test_lent_memory_is_sent_from(void **state)
+{
+	const uint32_t len = 65536;
+	struct bed *b = bed_create(&(struct bed_conf){.mapped = true});
+	const struct st_copy_stats *client;
+	uint8_t *mem = malloc(len);
+	uint64_t before;
+	unsigned i;
+
+	assert_int_equal(st_lent_register(mem, len), 0);
+	/* By CPU and not, then no longer lent. */
+	for (i = 0; i < 3; i++) {
+		b->st[0]->info.tx_any_memory = i != 1;
+		if (i == 2)
+			bed_poll_until(b, st_lent_unregister(mem) == 0);
+		before = bed_copies(b, 0)->copied;
+		bed_fill(mem, len, i);
+		assert_int_equal(bed_rw(b, WIRE_WRITE, mem, len, 8192, 0), 0);
+		bed_assert_filled(b->disk + 8192, len, i);
+		client = bed_copies(b, 0);
+		assert_int_equal(client->copied - before, i == 0 ? 0 : len);
+	}
+	free(mem);
+	bed_destroy(b);
+}
+
+static void
 test_views_follow(void **state)
 {
 	struct st_arena_view view = {0};
@@ -207,6 +268,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_arena_owns_what_it_gave),
+		cmocka_unit_test(test_lent_memory),
+		cmocka_unit_test(test_lent_memory_is_sent_from),
 		cmocka_unit_test(test_views_follow),
 		cmocka_unit_test(test_staging_comes_back_with_the_last_holder),
 		cmocka_unit_test(test_two_staging_buffers_are_enough),
