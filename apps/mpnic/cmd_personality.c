@@ -54,8 +54,8 @@ define(struct shell *sh, struct mpn_nic *nic, void *arg)
 	unsigned i;
 	int rc;
 
-	rc = mpn_personality_define(nic, kind, args->n > 2 ? args->word[2] : kind, &p);
-	if (rc != -ENOENT)
+	rc = mpn_personality_define(nic, kind, args->n > 2 ? args->word[2] : NULL, &p);
+	if (rc != -ENOENT || strchr(kind, '/') != NULL)
 		return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
 	(void)app_reason(rc);
 	for (i = 0; used < sizeof(kinds) && app_value(NULL, "KIND", i, one, sizeof(one)); i++)
@@ -160,7 +160,8 @@ run_undefine(struct shell *sh, const struct shell_args *args)
 
 static const struct shell_cmd cmds[] = {
 	{"show personality [NIC|all] [json]", "the personalities of a NIC", run_show},
-	{"personality define NIC|all KIND [NAME]", "give a NIC a personality; its name: the kind",
+	{"personality define NIC|all KIND [NAME]",
+		"give a NIC a personality, also by the path of its .so; its name: the kind",
 		run_define},
 	{"personality load NIC|all PERSONALITY [OPTIONS]",
 		"get it ready; options of net: tap=NAME, ring=FRAMES", run_load},

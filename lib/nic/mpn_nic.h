@@ -240,7 +240,9 @@ enum mpn_pers_state {
 /**
  * Life cycle: define -> load -> start <-> stop -> unload -> undefine. A step that the table of
  * transitions does not allow gives -EPERM and changes nothing. define: -ENOENT (no such kind),
- * -EEXIST. load: -EADDRINUSE when a frame type is taken by another loaded personality; what its load
+ * -EEXIST. kind is the name of one, or with a '/' in it the path of a shared object that has one
+ * (MPN_PERSONALITY_PLUGIN()): -ENOEXEC when it has none, was made for another ABI, or crashes when it is
+ * opened, after a logged line. load: -EADDRINUSE when a frame type is taken by another loaded personality; what its load
  * function gives. stop drains: it polls the NIC until the personality is quiet, at most 5 s
  * (-ETIMEDOUT: it is stopped all the same and its requests have failed).
  * args is passed to the personality's load function. load_text: the same with options as people type them,

@@ -69,6 +69,16 @@ const struct mpn_personality_ops *mpn_personality_kind(unsigned n);
 		(void)mpn_personality_register(&ops); \
 	}
 
+/**
+ * Make a shared object of it that mpn_personality_define() takes by its path; once in a file, without a
+ * semicolon. Its code is opened by the first who defines it, closed with the last that is undefined.
+ */
+#define MPN_PERSONALITY_PLUGIN(ops) \
+	extern const struct mpn_personality_ops *const mpn_personality_plugin; \
+	__attribute__((visibility("default"))) \
+	const struct mpn_personality_ops *const mpn_personality_plugin = &ops;
+#define MPN_PLUGIN_SYMBOL "mpn_personality_plugin" /**< what that exports */
+
 /** Its own memory, and the NIC it belongs to. */
 void *mpn_personality_priv(struct mpn_personality *p);
 struct mpn_nic *mpn_personality_nic(struct mpn_personality *p);

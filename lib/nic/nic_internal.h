@@ -166,6 +166,8 @@ const struct sched_ops *sched_find(const char *name);
 unsigned nic_transmit(struct mpn_nic *nic, uint64_t now_ns);
 
 /* personality.c */
+bool personality_ops_complete(const struct mpn_personality_ops *ops);
+bool personality_kind_exists(const char *name);
 unsigned personality_run(struct mpn_personality *p, uint64_t now_ns);
 void personality_event(struct mpn_personality *p, enum mpn_nic_event ev);
 void personality_destroy(struct mpn_personality *p);

@@ -13,6 +13,7 @@
 #include "mpn_parse.h"
 #include "mpn_stage.h"
 #include "nic_internal.h"
+#include "plugin.h"
 
 #define MAX_KINDS 16
 
@@ -31,14 +32,26 @@ find_kind(const char *name)
 	return NULL;
 }
 
+bool
+personality_kind_exists(const char *name)
+{
+	return find_kind(name) != NULL;
+}
+
+bool
+personality_ops_complete(const struct mpn_personality_ops *ops)
+{
+	return ops->abi == MPN_ABI_VERSION && ops->name != NULL && ops->name[0] != '\0' &&
+	       strlen(ops->name) < MPN_NAME_LEN &&
+	       ops->nb_ethertypes <= MPN_ARRAY_SIZE(((struct mpn_personality *)0)->ethertypes) &&
+	       ops->load != NULL && ops->unload != NULL && ops->start != NULL &&
+	       ops->stop != NULL && ops->rx_burst != NULL && ops->poll != NULL;
+}
+
 int
 mpn_personality_register(const struct mpn_personality_ops *ops)
 {
-	if (ops == NULL || ops->abi != MPN_ABI_VERSION || ops->name == NULL ||
-		ops->name[0] == '\0' || strlen(ops->name) >= MPN_NAME_LEN ||
-		ops->nb_ethertypes > MPN_ARRAY_SIZE(((struct mpn_personality *)0)->ethertypes) ||
-		ops->load == NULL || ops->unload == NULL || ops->start == NULL ||
-		ops->stop == NULL || ops->rx_burst == NULL || ops->poll == NULL)
+	if (ops == NULL || !personality_ops_complete(ops))
 		return mpn_err(EINVAL);
 	if (find_kind(ops->name) != NULL)
 		return mpn_err(EEXIST);
@@ -232,17 +245,12 @@ mpn_personality_find(struct mpn_nic *nic, const char *name)
 	return mpn_err_null(ENOENT);
 }
 
-int
-mpn_personality_define(
-	struct mpn_nic *nic, const char *kind, const char *name, struct mpn_personality **out)
+static int
+define(struct mpn_nic *nic, const struct mpn_personality_ops *ops, const char *name,
+	struct mpn_personality **out)
 {
-	const struct mpn_personality_ops *ops = find_kind(kind);
 	struct mpn_personality *p;
 
-	if (ops == NULL)
-		return mpn_log_err(ENOENT, "nic", "no such kind of personality: '%s'", kind);
-	if (name == NULL)
-		name = kind;
 	if (mpn_personality_find(nic, name) != NULL)
 		return mpn_log_err(
 			EEXIST, "nic", "%s has a personality '%s' already", nic->info.name, name);
@@ -264,6 +272,24 @@ mpn_personality_define(
 	if (out != NULL)
 		*out = p;
 	return 0;
+}
+
+int
+mpn_personality_define(
+	struct mpn_nic *nic, const char *kind, const char *name, struct mpn_personality **out)
+{
+	bool is_path = strchr(kind, '/') != NULL;
+	const struct mpn_personality_ops *ops = is_path ? plugin_get(kind) : find_kind(kind);
+	int rc;
+
+	if (ops == NULL && is_path)
+		return -errno;
+	if (ops == NULL)
+		return mpn_log_err(ENOENT, "nic", "no such kind of personality: '%s'", kind);
+	rc = define(nic, ops, name != NULL ? name : ops->name, out);
+	if (rc < 0)
+		plugin_put(ops);
+	return rc;
 }
 
 /* Undo what is there of a load. */
@@ -436,6 +462,7 @@ mpn_personality_undefine(struct mpn_personality *p)
 	memmove(&nic->pers[i], &nic->pers[i + 1], (nic->nb_pers - i) * sizeof(nic->pers[0]));
 	nic->pers[nic->nb_pers] = NULL;
 	rebuild_claims(nic);
+	plugin_put(p->ops);
 	free(p);
 	return 0;
 }

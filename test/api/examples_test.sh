@@ -48,6 +48,40 @@ run() { # EXPECTED NAME [arguments]
 	grep -q -- "$want" "$work/$name.run.log"
 }
 
+# A personality from its shared object, on both NICs of a ring: one asks, one answers; and what is none.
+plugin=$work/personality-echo/personality-echo.so
+mpnic=$(find "$prefix" -path '*/bin/mpnic' -type f)
+echo 'int here = 1;' | cc -shared -fPIC -xc -o "$work/none.so" -
+echo 'struct { unsigned abi; } ops = {99}; const void *const mpn_personality_plugin = &ops;' |
+	cc -shared -fPIC -xc -o "$work/other.so" -
+echo '__attribute__((constructor)) void f(void) { __builtin_trap(); }' |
+	cc -shared -fPIC -xc -o "$work/crash.so" -
+[ -z "$mpnic" ] || for what in "none is no personality" "other has personality ABI 99" \
+	"crash crashes when it is opened"; do
+	echo "refuse $what"
+	printf '%s\n' "personality define all $work/${what%% *}.so" quit |
+		timeout 60 "$mpnic" --no-huge --no-pci -m 256 -- -i --link ring:e >"$work/refuse.log" 2>&1
+	grep -q "${what%% *}.so' ${what#* }" "$work/refuse.log"
+done
+echo_steps() {
+	printf 'personality %s\n' "define all $plugin" "load nic0 echo" "load nic1 echo ask=1000" \
+		"start all echo"
+	echo start
+	for _ in $(seq 100); do echo "show personality nic1"; done
+	printf 'personality %s\n' "unload nic1 echo" "stop all echo" "unload all echo" "undefine all echo"
+	echo "show personality all json"
+	echo quit
+}
+if [ -n "$mpnic" ]; then
+	echo "run personality-echo"
+	# The prompt takes a line every few milliseconds.
+	echo_steps | timeout 60 "$mpnic" --no-huge --no-pci -m 256 -- -i --link ring:e --link ring:e \
+		>"$work/plugin.log" 2>&1
+	grep -q 'answers *1000$' "$work/plugin.log"
+	grep -q 'cannot unload: it is started' "$work/plugin.log"
+	grep -q '"personalities": \[\]' "$work/plugin.log"
+fi
+
 run "the receiver asks" one-process
 run "1000 frames sent, 1000 came back" echo-personality
 "$work/serve-memory/serve-memory" "vhost:$work/l.sock" 16M >"$work/serve-memory.log" 2>&1 &

@@ -3,6 +3,8 @@
 
 /* The life of a personality: every step in every state, who may have which frame types, draining. */
 
+#include <dlfcn.h>
+
 #include "probe.h"
 
 enum step { LOAD, START, STOP, UNLOAD, UNDEFINE, STEPS };
@@ -277,6 +279,37 @@ test_refused_inside_a_poll(void **state)
 }
 
 static void
+test_shared_objects_that_are_none(void **state)
+{
+	static const struct {
+		const char *path;
+		int rc;
+		const char *line;
+	} wrong[] = {
+		{"/nowhere/plugin.so", -ENOENT, "No such file"},
+		{"/proc/self/status", -ENOEXEC, "status"}, /* a file, and no shared object */
+		{"/proc/self/root/", -ENOEXEC, ""},
+	};
+	struct mpn_nic *nic = make_nic();
+	Dl_info here;
+
+	for (unsigned i = 0; i < MPN_ARRAY_SIZE(wrong); i++) {
+		probe_catch_log();
+		assert_int_equal(
+			mpn_personality_define(nic, wrong[i].path, NULL, NULL), wrong[i].rc);
+		assert_non_null(strstr(probe_release_log(), wrong[i].line));
+		assert_int_equal(probe_log_lines(), 1);
+	}
+	/* One that is no personality. */
+	assert_int_not_equal(dladdr((void *)(uintptr_t)strerror, &here), 0);
+	probe_catch_log();
+	assert_int_equal(mpn_personality_define(nic, here.dli_fname, "x", NULL), -ENOEXEC);
+	assert_non_null(strstr(probe_release_log(), "is no personality"));
+	assert_null(mpn_personality_get(nic, 0));
+	mpn_nic_destroy(nic);
+}
+
+static void
 test_states_have_names(void **state)
 {
 	assert_string_equal(mpn_pers_state_name(MPN_PERS_DEFINED), "defined");
@@ -313,6 +346,7 @@ main(void)
 		cmocka_unit_test(test_frame_types_are_checked),
 		cmocka_unit_test(test_refused_inside_a_poll),
 		cmocka_unit_test(test_states_have_names),
+		cmocka_unit_test(test_shared_objects_that_are_none),
 	};
 
 	return cmocka_run_group_tests_name("life cycle", tests, start_eal, stop_eal);
