@@ -72,6 +72,7 @@ field("flags_retx", "bool", "RETX", 16, nil, 0x0002)
 field("flags_last", "bool", "LAST", 16, nil, 0x0004)
 field("flags_crc", "bool", "CRC", 16, nil, 0x0008)
 field("flags_auth", "bool", "AUTH", 16, nil, 0x0010)
+field("flags_bulk", "bool", "BULK", 16, nil, 0x0020)
 field("flags_event", "bool", "EVENT", 16, nil, 0x0040)
 field("flags_nohole", "bool", "NOHOLE", 16, nil, 0x0080)
 field("flags_fast", "bool", "FAST", 16, nil, 0x0100)
@@ -300,7 +301,7 @@ local payload = {
 
 -- The frame ------------------------------------------------------------------------------------
 
-local flag_names = {"fua", "retx", "last", "crc", "auth", "event", "nohole", "fast"}
+local flag_names = {"fua", "retx", "last", "crc", "auth", "bulk", "event", "nohole", "fast"}
 
 local function add_ack(tree, range, h)
 	if h.dir == "t" then

@@ -151,7 +151,10 @@ open_volume(struct tool *t, const struct copy_conf *conf, struct copy_end *e, co
 	struct ebd_queue *q;
 	int status;
 
-	q = tool_queue_open(t, name + strlen(VOLUME_PREFIX), queue_depth(conf), 0, &status);
+	q = tool_queue_open(t,
+		&(struct ebd_queue_conf){
+			.volume = name + strlen(VOLUME_PREFIX), .depth = queue_depth(conf)},
+		&status);
 	if (q == NULL)
 		return status;
 	copy_volume_init(e, name, q);

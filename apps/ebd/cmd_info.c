@@ -125,7 +125,7 @@ show(struct tool *t, const struct info_conf *conf, const char *volume)
 	struct ebd_queue *q;
 	int status;
 
-	q = tool_queue_open(t, volume, 0, 0, &status);
+	q = tool_queue_open(t, &(struct ebd_queue_conf){.volume = volume}, &status);
 	if (q == NULL)
 		return status;
 	ebd_queue_info(q, &info);

@@ -35,6 +35,24 @@ close_queues(const struct perf_conf *conf, struct perf_queues *queues)
 	}
 }
 
+static void
+fill_queue_conf(struct ebd_queue_conf *qc, const struct perf_job_conf *job)
+{
+	static const enum ebd_placement placements[] = {
+		[PERF_PLACE_COPY] = EBD_PLACE_COPY,
+		[PERF_PLACE_LOAN] = EBD_PLACE_COPY,
+		[PERF_PLACE_IN_PLACE] = EBD_PLACE_IN_PLACE,
+		[PERF_PLACE_AUTO] = EBD_PLACE_AUTO,
+	};
+
+	*qc = (struct ebd_queue_conf){
+		.volume = job->volume,
+		.depth = (uint16_t)MPN_MIN(job->depth, EBD_DEPTH_MAX),
+		.max_queued = job->depth,
+		.placement = placements[job->placement],
+	};
+}
+
 static int
 open_queues(struct tool *t, const struct perf_conf *conf, struct perf_queues *queues)
 {
@@ -43,10 +61,11 @@ open_queues(struct tool *t, const struct perf_conf *conf, struct perf_queues *qu
 
 	for (i = 0; i < conf->nb_jobs; i++) {
 		const struct perf_job_conf *job = &conf->jobs[i];
+		struct ebd_queue_conf qc;
 
+		fill_queue_conf(&qc, job);
 		for (k = 0; k < job->queues; k++) {
-			queues->q[i][k] = tool_queue_open(t, job->volume,
-				(uint16_t)MPN_MIN(job->depth, EBD_DEPTH_MAX), job->depth, &status);
+			queues->q[i][k] = tool_queue_open(t, &qc, &status);
 			if (queues->q[i][k] == NULL)
 				return status;
 		}

@@ -324,24 +324,19 @@ tool_poll_server(struct tool *t)
 }
 
 struct ebd_queue *
-tool_queue_open(
-	struct tool *t, const char *volume, uint16_t depth, uint32_t max_queued, int *status)
+tool_queue_open(struct tool *t, const struct ebd_queue_conf *qc, int *status)
 {
 	const struct tool_conf *conf = t->conf;
-	struct ebd_queue_conf qc = {
-		.volume = volume,
-		.depth = depth,
-		.max_queued = max_queued,
-		.fail_after_ms = conf->fail_after_ms,
-		.crc = conf->crc,
-	};
+	struct ebd_queue_conf full = *qc;
 	struct ebd_queue *q;
 
-	memcpy(qc.target_mac, conf->target_mac, sizeof(qc.target_mac));
-	q = ebd_queue_open(t->client, &qc);
+	full.fail_after_ms = conf->fail_after_ms;
+	full.crc = conf->crc;
+	memcpy(full.target_mac, conf->target_mac, sizeof(full.target_mac));
+	q = ebd_queue_open(t->client, &full);
 	if (q == NULL && tool_interrupted())
 		*status = tool_say_interrupted(conf);
 	else if (q == NULL)
-		*status = tool_report(conf, errno, "volume", volume);
+		*status = tool_report(conf, errno, "volume", qc->volume);
 	return q;
 }

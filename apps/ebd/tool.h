@@ -191,11 +191,10 @@ void tool_close(struct tool *t);
 unsigned tool_poll_server(struct tool *t);
 
 /**
- * Open a queue to volume with the options of conf.
+ * Open a queue as qc and the options say, which go before what they know of.
  * @param status  receives the exit status after an error line
  * @return NULL on failure
  */
-struct ebd_queue *tool_queue_open(
-	struct tool *t, const char *volume, uint16_t depth, uint32_t max_queued, int *status);
+struct ebd_queue *tool_queue_open(struct tool *t, const struct ebd_queue_conf *qc, int *status);
 
 #endif

@@ -128,6 +128,17 @@ ebd_discover(struct ebd_client *c, struct ebd_advert *adverts, unsigned max, uin
 
 /* ---- Queues ---- */
 
+/**
+ * How the data of reads gets into the memory it was asked for in: copied, or received there by the link
+ * itself. The second needs a link with a data queue (`virtio:PATH,place=PAIRS`) and memory of
+ * ebd_arena_alloc(). Reads on loan (ebd_prep_read_loan()) do neither.
+ */
+enum ebd_placement {
+	EBD_PLACE_AUTO, /**< in place where the link can, while most of it is; else copied */
+	EBD_PLACE_COPY, /**< copied */
+	EBD_PLACE_IN_PLACE, /**< in place whatever can be, copied what cannot */
+};
+
 /** How to open a queue; zeroes are the defaults. */
 struct ebd_queue_conf {
 	const char *volume;
@@ -138,6 +149,7 @@ struct ebd_queue_conf {
 	uint64_t fail_after_ms;
 	/** 1: checksums on, 0: as the link needs, -1: off. */
 	int crc;
+	enum ebd_placement placement; /**< of reads */
 	/**
 	 * Called inside ebd_poll() when the volume has another size or became read-only: see
 	 * ebd_queue_info(). It may submit, not close. NULL: nobody is told.
@@ -149,7 +161,8 @@ struct ebd_queue_conf {
 
 /**
  * Open a session and wait until it is open.
- * @return NULL with errno ENOENT (no such volume), ETIMEDOUT (nobody answered), EBUSY, EINVAL, ENOMEM
+ * @return NULL with errno ENOENT (no such volume), ETIMEDOUT (nobody answered), EBUSY, EINVAL, ENOMEM,
+ *   EOPNOTSUPP (EBD_PLACE_IN_PLACE on a link without a data queue)
  */
 struct ebd_queue *ebd_queue_open(struct ebd_client *c, const struct ebd_queue_conf *conf);
 /** Requests still in flight end with -ECANCELED, their callbacks run. NULL is allowed. */

@@ -41,6 +41,12 @@ on_event(struct net_st_device *dev, enum xfer_ini_event ev, int status)
 	}
 }
 
+static const enum dev_st_placement placements[] = {
+	[EBD_PLACE_AUTO] = DEV_ST_PLACE_AUTO,
+	[EBD_PLACE_COPY] = DEV_ST_PLACE_COPY,
+	[EBD_PLACE_IN_PLACE] = DEV_ST_PLACE_IN,
+};
+
 static int
 check_conf(const struct ebd_queue_conf *conf)
 {
@@ -53,6 +59,9 @@ check_conf(const struct ebd_queue_conf *conf)
 	if (conf->depth > EBD_DEPTH_MAX)
 		return mpn_log_err(EINVAL, "ebd", "volume '%s': depth %u: expected at most %d",
 			conf->volume, conf->depth, EBD_DEPTH_MAX);
+	if ((unsigned)conf->placement >= MPN_ARRAY_SIZE(placements))
+		return mpn_log_err(EINVAL, "ebd", "volume '%s': placement %d: expected 0 to %zu",
+			conf->volume, (int)conf->placement, MPN_ARRAY_SIZE(placements) - 1);
 	return 0;
 }
 
@@ -77,6 +86,7 @@ open_device(struct ebd_queue *q, const struct ebd_queue_conf *conf)
 		.crc = conf->crc > 0   ? 1
 		       : conf->crc < 0 ? 0
 				       : -1,
+		.placement = placements[conf->placement],
 		.user = q,
 		.event = on_event,
 	};
@@ -84,6 +94,11 @@ open_device(struct ebd_queue *q, const struct ebd_queue_conf *conf)
 	memcpy(dc.client_uuid, c->uuid, sizeof(dc.client_uuid));
 	memcpy(dc.target, conf->target_mac, sizeof(dc.target));
 	q->dev = dev_st_open(c->nic, &dc);
+	if (q->dev == NULL && errno == EOPNOTSUPP)
+		return mpn_log_err(EOPNOTSUPP, "ebd",
+			"link '%s': nothing is received in place there: expected one with a data "
+			"queue, virtio:PATH,place=PAIRS",
+			c->link);
 	if (q->dev == NULL)
 		return mpn_log_err(errno, "ebd", "volume '%s': cannot open a queue: %s",
 			conf->volume, strerror(errno));

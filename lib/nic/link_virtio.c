@@ -26,6 +26,8 @@
 #include "mpn_parse.h"
 #include "nic_internal.h"
 
+#define MIN_PAIRS 16
+
 /* On a thread of the driver's. Each event is told once. */
 static int
 note_queue_state(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
@@ -102,9 +104,10 @@ get_place(struct link *l)
 	const char *place = link_opt(&l->spec, "place", "0");
 	uint64_t max = MPN_MIN(l->want.nb_rxd / 2u, NIC_POST_MAX_PAIRS), pairs;
 
-	if (mpn_parse_u64(place, 0, max, &pairs) < 0)
-		return mpn_log_err(EINVAL, "nic", "link '%s': place '%s': expected 0 to %lu",
-			l->spec.text, place, max);
+	/* The driver wants 32 descriptors at least. */
+	if (mpn_parse_u64(place, 0, max, &pairs) < 0 || (pairs > 0 && pairs < MIN_PAIRS))
+		return mpn_log_err(EINVAL, "nic", "link '%s': place '%s': expected %d to %lu, or 0",
+			l->spec.text, place, MIN_PAIRS, max);
 	l->place = (uint16_t)pairs;
 	return 0;
 }

@@ -196,6 +196,16 @@ nic_event(struct mpn_nic *nic, enum mpn_nic_event ev)
 		personality_event(nic->pers[i], ev);
 }
 
+void
+nic_lose_link(struct mpn_nic *nic)
+{
+	if (!nic->link_up)
+		return;
+	nic->link_up = false;
+	nic->info.link_up = false;
+	nic_event(nic, MPN_NIC_LINK_DOWN);
+}
+
 static void
 check_link(struct mpn_nic *nic)
 {

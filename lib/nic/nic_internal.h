@@ -186,6 +186,8 @@ nic_peer_has_data_queue(const struct mpn_nic *nic)
 
 /* nic.c */
 void nic_event(struct mpn_nic *nic, enum mpn_nic_event ev);
+/* The port has been taken out: personalities hear that the link is down. */
+void nic_lose_link(struct mpn_nic *nic);
 
 /* eal.c */
 bool eal_is_running(void);

@@ -101,22 +101,31 @@ dress_page(struct nic_post *post, struct rte_mbuf *m, const struct wish *wish, e
 	post->nb_ring++;
 }
 
+static struct wish
+take_wish(struct nic_post *post)
+{
+	struct wish wish = post->wishes[post->first_wish];
+
+	post->first_wish = (post->first_wish + 1) % NIC_POST_MAX_PAIRS;
+	post->nb_wishes--;
+	return wish;
+}
+
 static void
 dress_pair(struct nic_post *post, struct rte_mbuf *header, struct rte_mbuf *page)
 {
-	struct wish spare;
+	struct wish wish;
 
 	dress_header(header);
 	if (post->nb_wishes > 0) {
-		dress_page(post, page, &post->wishes[post->first_wish], USE_POSTED);
-		post->first_wish = (post->first_wish + 1) % NIC_POST_MAX_PAIRS;
-		post->nb_wishes--;
+		wish = take_wish(post);
+		dress_page(post, page, &wish, USE_POSTED);
 		post->stats.posted++;
 		return;
 	}
-	spare = (struct wish){
+	wish = (struct wish){
 		.page = post->free_pages[--post->nb_free_pages], .bytes = post->page_bytes};
-	dress_page(post, page, &spare, USE_SPARE);
+	dress_page(post, page, &wish, USE_SPARE);
 	post->stats.spare++;
 }
 
@@ -311,6 +320,12 @@ void
 nic_post_run(struct nic_post *post, bool running)
 {
 	post->running = running;
+	while (!running && post->nb_wishes > 0) {
+		struct wish wish = take_wish(post);
+
+		if (post->home != NULL)
+			post->home(post->owner, wish.cookie);
+	}
 }
 
 bool
@@ -323,6 +338,14 @@ struct rte_mempool *
 nic_post_pool(const struct nic_post *post)
 {
 	return post->pool;
+}
+
+void *
+nic_post_cookie(const struct nic_post *post, struct rte_mbuf *seg)
+{
+	if (seg->pool != post->pool || dress_of(seg)->use != USE_POSTED)
+		return NULL;
+	return dress_of(seg)->cookie;
 }
 
 bool
@@ -353,6 +376,12 @@ nic_post_set_owner(struct nic_post *post, void *owner, nic_post_home_cb home)
 	post->home = home;
 	post->want = 0;
 	post->nb_wishes = 0;
+}
+
+unsigned
+nic_post_size(const struct nic_post *post)
+{
+	return post->pairs;
 }
 
 unsigned

@@ -48,11 +48,13 @@ nic_post_create(const char *name, unsigned pairs, uint32_t page_bytes, int socke
 void nic_post_retire(struct nic_post *post);
 /* What the port receives into. */
 struct rte_mempool *nic_post_pool(const struct nic_post *post);
-/* The port runs: it may fill its ring. A stopped one may not. */
+/* The port runs: it may fill its ring. A stopped one may not, and what was not in it yet comes home. */
 void nic_post_run(struct nic_post *post, bool running);
 /* These have been received: their pages are not in the ring any more. */
 void nic_post_received(struct nic_post *post, struct rte_mbuf *const *mbufs, unsigned n);
 
+/* What the page of a received segment was posted with; NULL: it is no page of an owner's. */
+void *nic_post_cookie(const struct nic_post *post, struct rte_mbuf *seg);
 /* Is the segment one of ours? Few of them: they must not be kept. */
 bool nic_post_owns(const struct nic_post *post, const struct rte_mbuf *seg);
 
@@ -61,6 +63,8 @@ bool nic_post_owns(const struct nic_post *post, const struct rte_mbuf *seg);
  * what is asked for by nic_post_want(). NULL: nobody, the ring is kept full of pages of ours.
  */
 void nic_post_set_owner(struct nic_post *post, void *owner, nic_post_home_cb home);
+/* Pairs the ring has room for. */
+unsigned nic_post_size(const struct nic_post *post);
 /* Pairs in the ring, or on their way there, that no frame has taken. */
 unsigned nic_post_pairs(const struct nic_post *post);
 /* Pairs that may still be posted. */
@@ -83,5 +87,10 @@ bool nic_post_running(const struct nic_post *post);
 struct nic_post *mpn_nic_post(const struct mpn_nic *nic);
 /* Put what was posted into the ring now: before the frames that ask for the data. */
 void mpn_nic_post_flush(struct mpn_nic *nic);
+/*
+ * Bring all pages home now: the port is taken out, the link goes down, and comes up again by itself. For
+ * when the peer does not use them up. Also from inside a poll.
+ */
+void mpn_nic_post_recall(struct mpn_nic *nic);
 
 #endif

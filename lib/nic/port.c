@@ -382,6 +382,15 @@ mpn_nic_post_flush(struct mpn_nic *nic)
 		(void)rte_eth_rx_burst(nic->port_id, NIC_DATA_QUEUE, &none, 0);
 }
 
+void
+mpn_nic_post_recall(struct mpn_nic *nic)
+{
+	if (nic->post == NULL || nic->link->port_id == RTE_MAX_ETHPORTS)
+		return;
+	nic_port_lose(nic);
+	nic_lose_link(nic);
+}
+
 bool
 nic_port_link_up(struct mpn_nic *nic)
 {

@@ -78,6 +78,13 @@ typedef void (*dev_st_completion_callback)(
 /** There is space again: slots requests. */
 typedef void (*dev_st_queue_callback)(struct net_st_device *dev, int slots);
 
+/** Where the data of a device's reads is received. */
+enum dev_st_placement {
+	DEV_ST_PLACE_AUTO, /**< in place where the link can and most of it is; else copied */
+	DEV_ST_PLACE_COPY, /**< copied */
+	DEV_ST_PLACE_IN, /**< in place whenever it can be */
+};
+
 /** How to open a device; zeroes are the defaults. */
 struct dev_st_conf {
 	const char *volume;
@@ -94,6 +101,7 @@ struct dev_st_conf {
 	uint64_t fail_after_ns; /**< UINT64_MAX: never; 0: 30 s */
 	bool shared_core; /**< longer timers: poller and peer share a core */
 	int crc; /**< 1 on, 0 off, -1 by the link */
+	enum dev_st_placement placement; /**< of reads into arenas */
 	void *user;
 	void (*event)(struct net_st_device *dev, enum xfer_ini_event ev, int status);
 };
@@ -101,7 +109,8 @@ struct dev_st_conf {
 /**
  * Open a device on a NIC that has the storage personality loaded and started. Connecting goes on in
  * the background; XFER_EV_OPENED is reported by conf->event.
- * @return NULL with errno ENODEV (no storage personality), EINVAL, ENOMEM, ENOSPC (too many)
+ * @return NULL with errno ENODEV (no storage personality), EINVAL, ENOMEM, ENOSPC (too many), EOPNOTSUPP
+ *   (DEV_ST_PLACE_IN, and the link has no data queue)
  */
 struct net_st_device *dev_st_open(struct mpn_nic *nic, const struct dev_st_conf *conf);
 /**
@@ -186,7 +195,8 @@ const uint8_t *dev_st_target(const struct net_st_device *dev);
 	X(tx_foreign, "payload outside arenas, or a link without segments, into the frame") \
 	X(tx_retx, "retransmitted payload into the frame") \
 	X(rx_linear, "received frame in several segments put in one piece") \
-	X(rx_loan, "initiator: received frame to a frame that is lent")
+	X(rx_loan, "initiator: received frame to a frame that is lent") \
+	X(rx_bounce, "initiator: received frame to memory of ours, its page being posted")
 
 /** Where in the code payload is moved. */
 enum st_copy_site {

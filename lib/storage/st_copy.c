@@ -43,7 +43,7 @@ st_copy(struct st_copy_stats *stats, enum st_copy_site site, void *dst, const vo
 	stats->site_bytes[site] += n;
 	stats->site_count[site]++;
 	/* Bytes that moved before, or that need not have: a second copy of the same payload. */
-	if (site == ST_COPY_tx_retx || site == ST_COPY_rx_linear)
+	if (site == ST_COPY_tx_retx || site == ST_COPY_rx_linear || site == ST_COPY_rx_bounce)
 		stats->bounced += n;
 	else
 		stats->copied += n;

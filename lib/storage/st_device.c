@@ -12,6 +12,7 @@
 
 #include "mpn_parse.h"
 #include "st_device.h"
+#include "st_place.h"
 
 #define DEFAULT_DEPTH 32
 #define DEFAULT_QUEUE_LEN 1024
@@ -36,6 +37,8 @@ on_event(void *ctx, enum xfer_ini_event ev, int status)
 		dev->dead = status;
 	else if (ev == XFER_EV_CLOSED)
 		dev->dead = -ECANCELED;
+	else if (ev == XFER_EV_LOST && dev->nic != NULL && dev->nic->place != NULL)
+		st_place_lost(dev);
 	if (dev->event != NULL)
 		dev->event(dev, ev, status);
 }
@@ -93,6 +96,12 @@ fill_ini_conf(struct net_st_device *dev, const struct dev_st_conf *conf, struct 
 	if (conf->fail_after_ns != 0)
 		x->fail_after_ns = conf->fail_after_ns == UINT64_MAX ? 0 : conf->fail_after_ns;
 	x->place = st_cmd_place;
+	dev->places = n->place != NULL && dev->placement != DEV_ST_PLACE_COPY;
+	if (dev->places) {
+		x->features |= WIRE_FEAT_BULK;
+		x->place = st_place_data;
+		x->admit = st_place_admit;
+	}
 	x->event = on_event;
 	x->ctx = dev;
 	return 0;
@@ -141,6 +150,7 @@ make_engine(struct net_st_device *dev, const struct dev_st_conf *conf)
 	}
 	for (i = 0; i < dev->nb_cmds; i++) {
 		dev->cmds[i].dev = dev;
+		mpn_list_init(&dev->cmds[i].idle);
 		dev->cmds[i].next = dev->free_cmds;
 		dev->free_cmds = &dev->cmds[i];
 	}
@@ -161,6 +171,8 @@ dev_st_open(struct mpn_nic *nic, const struct dev_st_conf *conf)
 
 	if (n == NULL)
 		return mpn_err_null(ENODEV);
+	if (conf->placement == DEV_ST_PLACE_IN && n->place == NULL)
+		return mpn_err_null(EOPNOTSUPP);
 	index = find_index(n);
 	if (index < 0)
 		return mpn_err_null(-index);
@@ -172,6 +184,7 @@ dev_st_open(struct mpn_nic *nic, const struct dev_st_conf *conf)
 	dev->ethertype = rte_be_to_cpu_16(n->ethertype_to_initiator);
 	dev->max_queued = conf->max_queue_len != 0 ? conf->max_queue_len : DEFAULT_QUEUE_LEN;
 	dev->user = conf->user;
+	dev->placement = (uint8_t)conf->placement;
 	dev->event = conf->event;
 	mpn_list_init(&dev->fifo);
 	rc = make_engine(dev, conf);
@@ -220,6 +233,10 @@ void
 st_device_orphan(struct net_st_device *dev)
 {
 	st_device_cancel(dev, mpn_now_ns());
+	/* Nobody polls any more, so that no frame brings the pages out that it may wait for. */
+	if (dev->nb_queued > 0 && dev->nic->place != NULL)
+		st_place_recall(dev->nic);
+	st_place_forget(dev);
 	dev->nic = NULL;
 }
 
@@ -240,6 +257,7 @@ dev_st_close(struct net_st_device *dev)
 	n = dev->nic;
 	if (n != NULL) {
 		st_copy_add(&n->copy, &dev->copy);
+		st_place_forget(dev);
 		n->devices[dev->index] = NULL;
 		while (n->nb_devices > 0 && n->devices[n->nb_devices - 1] == NULL)
 			n->nb_devices--;

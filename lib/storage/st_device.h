@@ -8,6 +8,8 @@
 
 #include "st_nic.h"
 
+struct st_page;
+
 /* A command: a part of a request that is under way. */
 struct st_cmd {
 	struct xfer_cmd xfer;
@@ -25,7 +27,16 @@ struct st_cmd {
 	uint64_t kept; /* fragments of a loan whose frames are kept */
 	uint32_t ref_tag; /* the tag these have */
 	bool out_of_frames; /* a fragment of a loan could not be kept */
-	struct rte_mbuf *frames[WIRE_EBD_MAX_FRAGS]; /* and the frames they went or came in */
+	bool ended; /* waits for pages of its own that are in the ring */
+	int status; /* with which it ended */
+	uint64_t posted; /* fragments whose page is in the ring */
+	uint32_t due; /* frames that will come on the data queue */
+	struct mpn_list idle; /* see st_place.c */
+	union {
+		struct rte_mbuf
+			*frames[WIRE_EBD_MAX_FRAGS]; /* and the frames they went or came in */
+		struct st_page *pages[WIRE_EBD_MAX_FRAGS]; /* of those that are posted */
+	};
 };
 
 struct net_st_device {
@@ -40,6 +51,8 @@ struct net_st_device {
 	bool opened; /* was LIVE once */
 	bool was_full; /* dev_st_queue_xmit() gave 1 */
 	bool closing;
+	uint8_t placement; /* enum dev_st_placement */
+	bool places; /* reads may be received in place */
 	int dead; /* why the session cannot come back, 0 while it can */
 	dev_st_completion_callback completion;
 	dev_st_queue_callback space;
@@ -73,7 +86,14 @@ void st_requests_fail(struct net_st_device *dev, int status);
 uint32_t st_max_transfer(const struct net_st_device *dev);
 /* End one request early. */
 void st_request_abort(struct net_st_device *dev, struct st_request *req, uint64_t now_ns);
+/*
+ * Contiguous memory of the command's data from off on, which must not be below where the last call
+ * ended unless it starts again from the front.
+ * @return bytes there
+ */
+uint32_t st_cmd_locate(struct st_cmd *cmd, uint32_t off, uint8_t **at);
 /* Callbacks of the engine. */
+void st_cmd_finish(struct xfer_cmd *xfer, int status);
 void
 st_cmd_place(void *ctx, struct xfer_cmd *xfer, uint32_t off, const void *payload, uint32_t len);
 /* Send one frame of the engine. @return false: it has none, or there is no room */

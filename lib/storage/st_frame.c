@@ -187,12 +187,13 @@ st_frame_begin(struct st_nic *n)
 	return rte_pktmbuf_mtod(m, void *);
 }
 
+/* Does it belong on the queue for bulk data? What asks for data has the flag, too, but none of it. */
 static inline bool
-is_read_data(const struct st_nic *n, const struct xfer_tx *tx)
+is_bulk(const struct xfer_tx *tx)
 {
 	const struct wire_ebd *h = tx->hdr;
 
-	return tx->data_len > 0 && tx->io != NULL && h->ethertype == n->ethertype_to_initiator;
+	return tx->data_len > 0 && h->flags & rte_cpu_to_le_16(WIRE_F_BULK);
 }
 
 /* The frame is whole: queue it. */
@@ -201,7 +202,7 @@ queue_frame(struct st_nic *n, const struct xfer_tx *tx, struct rte_mbuf *m)
 {
 	struct st_frames *f = &n->frames;
 
-	if (is_read_data(n, tx))
+	if (mpn_unlikely(is_bulk(tx)))
 		f->data[f->nb_data++] = m;
 	else
 		f->out[f->nb_out++] = m;

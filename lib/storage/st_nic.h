@@ -60,11 +60,12 @@ struct st_frames {
 	uint32_t nb_out;
 	uint32_t nb_data;
 	struct rte_mbuf *out[MPN_BURST];
-	struct rte_mbuf
-		*data[MPN_BURST]; /* of reads: on a queue of their own where the peer has one */
+	struct rte_mbuf *data[MPN_BURST]; /* on a queue of their own where the peer has one */
 	void *zeroes; /* arena memory for the padding of probes */
 	struct rte_mbuf_ext_shared_info *zeroes_ref;
 };
+
+struct st_place;
 
 struct st_nic {
 	struct mpn_personality *pers;
@@ -83,6 +84,7 @@ struct st_nic {
 	struct st_frames frames;
 	struct st_copy_stats copy; /* of the target, and of devices that are closed */
 	struct st_budget *budget;
+	struct st_place *place; /* NULL: the link has no data queue */
 	struct rte_mbuf **rx_slot; /* the frame that is being received; NULL once it is kept */
 	struct st_counters counters;
 	struct st_arena_view arenas;

@@ -15,7 +15,9 @@
 #include <rte_prefetch.h>
 
 #include "mpn_log.h"
+#include "nic_post.h"
 #include "st_nic.h"
+#include "st_place.h"
 
 #define KIND_NAME "storage"
 #define TAG_END (offsetof(struct wire_ebd, tag) + sizeof(uint32_t))
@@ -125,8 +127,11 @@ load(struct mpn_personality *p, const void *args)
 	n->lent.lent = true;
 	n->linear = malloc(WIRE_EBD_HDR_LEN + WIRE_EBD_P_LARGE);
 	n->budget = st_budget_create(n->info.nb_keep);
-	rc = n->linear != NULL && n->budget != NULL ? st_frames_init(n) : -ENOMEM;
+	rc = n->linear != NULL && n->budget != NULL ? st_place_init(n) : -ENOMEM;
+	if (rc == 0)
+		rc = st_frames_init(n);
 	if (rc < 0) {
+		st_place_fini(n);
 		st_arena_view_fini(&n->arenas);
 		st_arena_view_fini(&n->lent);
 		st_budget_leave(n->budget);
@@ -148,6 +153,7 @@ unload(struct mpn_personality *p)
 	if (n->target != NULL)
 		st_target_detach(n);
 	st_discover_end(n);
+	st_place_fini(n);
 	st_frames_fini(n);
 	st_arena_view_fini(&n->arenas);
 	st_arena_view_fini(&n->lent);
@@ -327,6 +333,8 @@ poll(struct mpn_personality *p, uint64_t now_ns)
 	struct st_nic *n = mpn_personality_priv(p);
 	unsigned work;
 
+	if (n->place != NULL)
+		st_place_poll(n, now_ns);
 	st_frames_round(n);
 	work = poll_devices(n, now_ns);
 	if (n->target != NULL)
@@ -334,6 +342,9 @@ poll(struct mpn_personality *p, uint64_t now_ns)
 	if (mpn_unlikely(n->discover != NULL))
 		work += st_discover_poll(n);
 	st_frames_flush(n);
+	/* Pages are in the ring before the frames that ask for their data leave. */
+	if (n->place != NULL)
+		mpn_nic_post_flush(n->nic);
 	if (mpn_unlikely(n->stopping && now_ns >= n->stop_ns))
 		cancel_devices(n, now_ns);
 	return work;
@@ -356,6 +367,8 @@ print(struct mpn_personality *p, struct mpn_out *o)
 	mpn_out_close(o);
 	sum_copies(n, &sum);
 	st_copy_print(&sum, o);
+	if (n->place != NULL)
+		st_place_print(n, o);
 	mpn_out_array(o, "devices");
 	for (i = 0; i < n->nb_devices; i++) {
 		if (n->devices[i] != NULL)

@@ -13,6 +13,7 @@
 
 #include "st_device.h"
 #include "st_mutant.h"
+#include "st_place.h"
 
 #define MAX_ZEROES (1u << 30) /* bytes of a DISCARD or WRITE_ZEROES command when nobody says less */
 
@@ -149,8 +150,8 @@ revoke_frames(struct st_cmd *cmd)
 	cmd->by_ref = 0;
 }
 
-static void
-finish_cmd(struct xfer_cmd *xfer, int status)
+void
+st_cmd_finish(struct xfer_cmd *xfer, int status)
 {
 	struct st_cmd *cmd = mpn_container_of(xfer, struct st_cmd, xfer);
 	struct net_st_device *dev = cmd->dev;
@@ -241,6 +242,8 @@ max_command(const struct net_st_device *dev, const struct st_request *req)
 {
 	const struct wire_geometry *g = xfer_ini_geometry(dev->ini);
 
+	if (mpn_unlikely(dev->places) && req->op == WIRE_READ)
+		return MPN_MIN(st_max_transfer(dev), st_place_quantum(dev));
 	if (ops[req->op].data)
 		return st_max_transfer(dev);
 	return whole_blocks(g, g->max_zeroes != 0 ? g->max_zeroes : MAX_ZEROES);
@@ -298,7 +301,7 @@ st_requests_cut(struct net_st_device *dev, uint64_t now_ns)
 		cmd->by_ref = 0;
 		cmd->kept = 0;
 		cmd->out_of_frames = false;
-		cmd->xfer.done = finish_cmd;
+		cmd->xfer.done = st_cmd_finish;
 		cmd->xfer.op = req->op;
 		cmd->xfer.flags = req->flags;
 		cmd->xfer.addr = req->addr + req->cut;
@@ -315,12 +318,7 @@ st_requests_cut(struct net_st_device *dev, uint64_t now_ns)
 
 /* ---- Data ---- */
 
-/*
- * Contiguous memory of the command's data from off on, which must not be below where the last call
- * ended unless it starts again from the front.
- * @return bytes there
- */
-static uint32_t
+static inline uint32_t
 locate(struct st_cmd *cmd, uint32_t off, uint8_t **at)
 {
 	const struct st_buffer *bufs = cmd->req->bufs;
@@ -341,6 +339,12 @@ locate(struct st_cmd *cmd, uint32_t off, uint8_t **at)
 	cmd->at_off = off;
 	*at = (uint8_t *)bufs[cmd->at_buf].data + cmd->at_buf_off;
 	return rest - skip;
+}
+
+uint32_t
+st_cmd_locate(struct st_cmd *cmd, uint32_t off, uint8_t **at)
+{
+	return locate(cmd, off, at);
 }
 
 void

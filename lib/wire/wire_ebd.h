@@ -98,15 +98,19 @@ enum wire_flag {
 	WIRE_F_CRC = 0x0008, /**< the crc field holds a checksum */
 	WIRE_F_AUTH =
 		0x0010, /**< an authentication trailer follows (no version 1 sender sets it) */
+	WIRE_F_BULK =
+		0x0020, /**< CMD READ, PROBE: send what is asked for on the link's queue for bulk
+			     data; the same flag is on it */
 	WIRE_F_EVENT = 0x0040, /**< to initiator: the volume changed since IDENTIFY */
 	WIRE_F_NOHOLE = 0x0080, /**< CMD WRITE_ZEROES: keep the blocks allocated */
 	WIRE_F_FAST = 0x0100, /**< CMD WRITE_ZEROES: fail rather than be slow */
 };
-#define WIRE_F_KNOWN 0x01df /**< flags of version 1 */
+#define WIRE_F_KNOWN 0x01ff /**< flags of version 1 */
 
 /** Features of a session (OPEN asks, OPENED grants). */
 enum wire_feature {
 	WIRE_FEAT_CRC = 0x1, /**< CRC32C in every frame, not only in DISC and CTRL */
+	WIRE_FEAT_BULK = 0x2, /**< WIRE_F_BULK is honoured */
 };
 
 /**

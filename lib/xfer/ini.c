@@ -68,6 +68,8 @@ xfer_ini_tx(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns)
 	tx->retx = false;
 	if (mpn_unlikely(ini->ctrl_due))
 		return ini_tx_ctrl(ini, tx, now_ns);
+	if (mpn_unlikely(ini->drain > 0))
+		return ini_tx_drain(ini, tx, now_ns);
 	if (ini->state != XFER_INI_LIVE)
 		return false;
 	if (mpn_unlikely(ini->probe_due))
@@ -109,6 +111,28 @@ bool
 xfer_ini_has_crc(const struct xfer_ini *ini)
 {
 	return ini->sealed;
+}
+
+bool
+xfer_ini_has_bulk(const struct xfer_ini *ini)
+{
+	return ini->bulk;
+}
+
+bool
+xfer_ini_drain(struct xfer_ini *ini, uint32_t nb)
+{
+	if (xfer_mac_zero(ini->peer))
+		nb = 0;
+	ini->drain = nb;
+	ini->draining = nb;
+	return nb > 0;
+}
+
+uint32_t
+xfer_ini_draining(const struct xfer_ini *ini)
+{
+	return ini->draining;
 }
 
 uint32_t

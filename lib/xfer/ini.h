@@ -27,6 +27,7 @@ static_assert(1u << INI_GRANULE_SHIFT >= WIRE_EBD_MAX_QUANTUM, "a data command s
 #define INI_PROBE_TRIES 3 /* of each payload unit */
 #define INI_PROBE_ROUNDS 4 /* before commands that were accepted become too large */
 #define INI_DEAD_FRAMES 5 /* unanswered frames, at least, before a silent peer is dead */
+#define INI_DRAIN_BYTES 64 /* padding of a PROBE that is to come back as bulk data */
 #define INI_RUNNING_TRIES 5 /* back-off of a command the target says it is working on */
 
 struct ini_slot {
@@ -45,9 +46,12 @@ struct xfer_ini {
 	bool probe_due; /* a PROBE of the live session is to be sent now */
 	bool tail_probe_out;
 	bool sealed; /* the session's frames carry checksums */
+	bool bulk; /* the target honours WIRE_F_BULK */
 	uint8_t ctrl_tries;
 	uint8_t probe_rounds; /* fruitless ones since the session was live */
 	uint8_t peer[6];
+	uint32_t drain; /* PROBEs to be sent for xfer_ini_drain() */
+	uint32_t draining; /* and those that have not come back, sent or not */
 	uint64_t nonce;
 	uint64_t epoch;
 	uint32_t sid;
@@ -94,6 +98,7 @@ struct xfer_ini {
 void ini_reopen(struct xfer_ini *ini, uint64_t now_ns);
 bool ini_tx_ctrl(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns);
 bool ini_tx_probe(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns);
+bool ini_tx_drain(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns);
 enum wire_drop ini_rx_session(
 	struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *rx, uint64_t now_ns);
 void ini_ctrl_timer(struct xfer_ini *ini, uint64_t now_ns);

@@ -74,7 +74,7 @@ ini_queue_tx(struct xfer_ini *ini, struct xfer_cmd *cmd)
 }
 
 static bool
-may_start(struct xfer_ini *ini, const struct xfer_cmd *cmd)
+may_start(struct xfer_ini *ini, struct xfer_cmd *cmd)
 {
 	if (ini->nb_free == 0 || ini->nb_active >= ini->depth)
 		return false;
@@ -83,7 +83,9 @@ may_start(struct xfer_ini *ini, const struct xfer_cmd *cmd)
 	if (cmd_moves_data_in(cmd) && ini->frames_in_flight > 0 &&
 		ini->frames_in_flight + ini_nb_frags(ini, cmd) > ini->conf.rx_frames)
 		return false;
-	return !cmd_changes(cmd) || !overlaps_write(ini, cmd);
+	if (cmd_changes(cmd) && overlaps_write(ini, cmd))
+		return false;
+	return ini->conf.admit == NULL || ini->conf.admit(ini->conf.ctx, cmd);
 }
 
 static void

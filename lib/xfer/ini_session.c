@@ -124,6 +124,22 @@ ini_tx_probe(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns)
 	return true;
 }
 
+/* What comes back takes a place in the peer's queue for bulk data, whatever state the session is in. */
+bool
+ini_tx_drain(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns)
+{
+	struct wire_ebd *h = xfer_tx_header(tx);
+
+	ini->drain--;
+	ini_header(ini, h, WIRE_PROBE, WIRE_PROBE_REQUEST, now_ns);
+	h->tag = ctrl_tag(ini);
+	h->flags = WIRE_F_BULK;
+	tx->data_len = INI_DRAIN_BYTES;
+	ini->stats.probes++;
+	xfer_tx_finish(tx, &ini->stats, ini->sealed || ini->sid == 0);
+	return true;
+}
+
 /* ---- Going from state to state ---- */
 
 /* Start over from discovery; the next OPEN fences whatever this client had open. */
@@ -133,6 +149,7 @@ start_over(struct xfer_ini *ini, uint64_t now_ns)
 	ini->nonce++;
 	ini->sid = 0;
 	ini->sealed = false;
+	ini->bulk = false;
 	memcpy(ini->peer, ini->conf.target, sizeof(ini->peer));
 	enter(ini, XFER_INI_DISCOVER, now_ns);
 }
@@ -318,6 +335,7 @@ rx_opened(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *
 	ini->sid = h->sid;
 	ini->epoch = o.epoch;
 	ini->sealed = (o.features & WIRE_FEAT_CRC) != 0;
+	ini->bulk = (o.features & WIRE_FEAT_BULK) != 0;
 	ini->depth = MPN_MIN(o.depth, ini->conf.depth);
 	ini->last_cseq = o.isn;
 	ini->limit = h->limit;
@@ -416,6 +434,12 @@ rx_probe(struct xfer_ini *ini, const struct wire_ebd *h, uint64_t now_ns)
 		return WIRE_DROP_SID;
 	if (h->tag != ctrl_tag(ini))
 		return WIRE_DROP_GENERATION;
+	if (h->flags & WIRE_F_BULK) {
+		if (ini->draining == 0)
+			return WIRE_DROP_DUPLICATE;
+		ini->draining--;
+		return WIRE_ACCEPT;
+	}
 	if (ini->state == XFER_INI_PROBE) {
 		if (h->plen != ini->p)
 			return WIRE_DROP_PLEN;

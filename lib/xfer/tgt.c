@@ -16,7 +16,7 @@ xfer_tgt_conf_default(struct xfer_tgt_conf *conf)
 		.max_depth = 128,
 		.credits = 512,
 		.grant_frames = 256,
-		.features = WIRE_FEAT_CRC,
+		.features = WIRE_FEAT_CRC | WIRE_FEAT_BULK,
 		.lease_ns = 30 * XFER_NSEC_PER_SEC,
 	};
 }

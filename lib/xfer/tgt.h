@@ -71,6 +71,7 @@ struct tgt_ctrl {
 	uint8_t mac[6];
 	uint16_t status;
 	uint16_t plen; /* PROBE */
+	uint16_t flags; /* PROBE */
 	uint32_t sid;
 	uint32_t tag;
 	uint32_t ts_echo;

@@ -168,7 +168,7 @@ fill_io(struct xfer_session *s, struct xfer_io *io, const struct wire_ebd *h)
 {
 	io->addr = h->addr;
 	io->len = h->off;
-	io->flags = h->flags & (WIRE_F_FUA | WIRE_F_NOHOLE | WIRE_F_FAST);
+	io->flags = h->flags & (WIRE_F_FUA | WIRE_F_NOHOLE | WIRE_F_FAST | WIRE_F_BULK);
 	if (XFER_MUTATE(no_fua))
 		io->flags &= (uint16_t)~WIRE_F_FUA;
 	io->op = h->op;

@@ -24,8 +24,10 @@ rx_probe(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h)
 	if (h->op != WIRE_PROBE_REQUEST)
 		return WIRE_DROP_OP;
 	c = tgt_ctrl_push(t, port, h, WIRE_PROBE, WIRE_PROBE_REPLY);
-	if (c != NULL)
+	if (c != NULL) {
 		c->plen = h->plen;
+		c->flags = h->flags & WIRE_F_BULK;
+	}
 	return WIRE_ACCEPT;
 }
 

@@ -130,6 +130,7 @@ tx_ctrl(struct xfer_tgt *t, unsigned port, struct xfer_tx *tx, uint64_t now_ns)
 	if (c->kind == WIRE_PROBE) {
 		sealed |= s != NULL && s->features & WIRE_FEAT_CRC;
 		tx->data_len = c->plen;
+		h->flags |= c->flags;
 		t->stats.probes++;
 		pop_ctrl(p);
 	} else if (c->kind == WIRE_DISC) {
@@ -208,6 +209,7 @@ build_data(struct xfer_tgt *t, struct xfer_io *io, struct xfer_tx *tx, struct wi
 		tx->io = io;
 		tx->data_off = h->off;
 		tx->data_len = xfer_frag_len(io->len, p, idx);
+		h->flags |= io->flags & WIRE_F_BULK;
 	}
 	if (io->want == 0)
 		tgt_io_sent(t, io);

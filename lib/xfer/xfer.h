@@ -129,7 +129,7 @@ struct xfer_cmd {
 	void (*done)(struct xfer_cmd *cmd, int status); /**< 0 or -errno; may submit again */
 	uint64_t addr; /**< byte address on the volume */
 	uint32_t len; /**< bytes; READ, WRITE: at most xfer_ini_quantum() */
-	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST */
+	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST; READ: WIRE_F_BULK */
 	uint8_t op; /**< enum wire_cmd_op */
 
 	/* The engine's. */
@@ -185,6 +185,12 @@ struct xfer_ini_conf {
 	/** Put len bytes of payload at offset off of the command's data. Every check has passed. */
 	void (*place)(
 		void *ctx, struct xfer_cmd *cmd, uint32_t off, const void *payload, uint32_t len);
+	/**
+	 * May the command start now? The last thing asked; it starts when the answer is yes, and is asked for
+	 * again with the next frame to send when it is no. May set and clear WIRE_F_BULK in cmd->flags and
+	 * replace cmd->done. Also asked when the command starts again in another session. NULL: it may.
+	 */
+	bool (*admit)(void *ctx, struct xfer_cmd *cmd);
 	/** Something happened to the session; status is 0 or -errno. Not called from submit. */
 	void (*event)(void *ctx, enum xfer_ini_event ev, int status);
 	void *ctx;
@@ -221,6 +227,14 @@ void xfer_ini_abort(struct xfer_ini *ini, struct xfer_cmd *cmd, uint64_t now_ns)
 void xfer_ini_rx(struct xfer_ini *ini, const struct xfer_rx *rx, uint64_t now_ns);
 /** Next frame to send. @return false when there is none */
 bool xfer_ini_tx(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns);
+/**
+ * Have the target send nb frames on the link's queue for bulk data: PROBEs that come back as small as
+ * such a frame can be. Those asked for before are forgotten.
+ * @return false: it is not known where the target is
+ */
+bool xfer_ini_drain(struct xfer_ini *ini, uint32_t nb);
+/** How many of these have not come back. */
+uint32_t xfer_ini_draining(const struct xfer_ini *ini);
 /** Run the timers. Cheap when deadline() has not come. */
 void xfer_ini_tick(struct xfer_ini *ini, uint64_t now_ns);
 /** When tick() has something to do, XFER_NO_DEADLINE for never. May be early. */
@@ -237,6 +251,8 @@ uint32_t xfer_ini_quantum(const struct xfer_ini *ini);
 uint32_t xfer_ini_depth(const struct xfer_ini *ini);
 /** True when the frames of the session carry checksums. */
 bool xfer_ini_has_crc(const struct xfer_ini *ini);
+/** True when the target honours WIRE_F_BULK in the session. */
+bool xfer_ini_has_bulk(const struct xfer_ini *ini);
 /** Commands submitted and not done. */
 uint32_t xfer_ini_outstanding(const struct xfer_ini *ini);
 /** Smoothed round-trip time in ns, 0 before the first. */
@@ -267,7 +283,7 @@ struct xfer_session;
 struct xfer_io {
 	uint64_t addr;
 	uint32_t len;
-	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST */
+	uint16_t flags; /**< WIRE_F_FUA, WIRE_F_NOHOLE, WIRE_F_FAST, WIRE_F_BULK */
 	uint8_t op; /**< READ, WRITE, FLUSH, DISCARD, WRITE_ZEROES */
 	uint8_t state; /**< enum xfer_io_state */
 	uint32_t export_index;

@@ -39,6 +39,7 @@ q kill-client-vhost 120 kill_client.sh vhost
 q signals-vhost-int 120 signals.sh vhost INT
   signals-vhost-term 120 signals.sh vhost TERM
   signals-memif-int 120 signals.sh memif INT
+q place 180 place.sh
 q perf-vhost 120 perf.sh vhost
   perf-memif 120 perf.sh memif
 q ceiling-vhost 120 ceiling.sh vhost 9000

@@ -148,6 +148,7 @@ bed_open(struct bed *b, const char *volume, const uint8_t uuid[16])
 		.depth = b->conf.depth,
 		.max_queue_len = b->conf.max_queue_len,
 		.crc = b->conf.crc,
+		.placement = b->conf.placement,
 		.fail_after_ns = b->conf.fail_after_ns,
 		.user = b,
 		.event = on_event,
@@ -194,8 +195,8 @@ make_nics(struct bed *b)
 		(void)snprintf(link, sizeof(link), "vhost:/tmp/mpnic-bed-%d-%u.sock", (int)getpid(),
 			serial);
 		make_nic(b, 1, link);
-		(void)snprintf(link, sizeof(link), "virtio:/tmp/mpnic-bed-%d-%u.sock",
-			(int)getpid(), serial++);
+		(void)snprintf(link, sizeof(link), "virtio:/tmp/mpnic-bed-%d-%u.sock,place=%u",
+			(int)getpid(), serial++, b->conf.place);
 		make_nic(b, 0, link);
 	} else {
 		(void)snprintf(link, sizeof(link), "ring:bed%u", serial++);

@@ -33,6 +33,8 @@ struct bed_conf {
 	uint32_t nb_keep; /* frames that may be lent */
 	uint64_t fail_after_ns;
 	bool no_target; /* nobody serves */
+	unsigned place; /* pairs of the data queue of virtio, 0: none */
+	enum dev_st_placement placement;
 	bool virtio; /* over vhost and virtio rather than a ring */
 	bool impatient; /* timers as they are: else nothing is sent again because a core was busy */
 	uint64_t nonce; /* of the next devices */

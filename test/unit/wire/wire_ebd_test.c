@@ -343,7 +343,7 @@ static void
 flags_of_later_versions_are_dropped(void **state)
 {
 	static const uint16_t known = WIRE_F_FUA | WIRE_F_RETX | WIRE_F_LAST | WIRE_F_CRC |
-				      WIRE_F_EVENT | WIRE_F_NOHOLE | WIRE_F_FAST;
+				      WIRE_F_BULK | WIRE_F_EVENT | WIRE_F_NOHOLE | WIRE_F_FAST;
 	unsigned bit;
 
 	for (bit = 0; bit < 16; bit++) {
