@@ -104,6 +104,8 @@ start() { # NAME COMMAND...
 	local name=$1
 
 	shift
+	# Now: the process empties them when it gets to it, and until then they are those of the one before.
+	: >"$name.out" 2>"$name.err"
 	"$@" >"$name.out" 2>"$name.err" </dev/null &
 	PIDS[$name]=$!
 }

@@ -75,6 +75,7 @@ q vhost-kill 180 vhost_kill.sh 4
   vhost-boot 120 vhost_boot.sh
   vhost-linux 300 vhost_linux.sh
   vhost-linux-kill 300 vhost_linux.sh kill
+  vhost-linux-reset 300 vhost_linux.sh reset
 '
 
 quick=false

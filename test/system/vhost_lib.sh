@@ -76,9 +76,12 @@ make_guest() {
 	(cd guest && find . | busybox cpio -o -H newc 2>/dev/null) >guest.cpio
 }
 
-start_guest() {
+start_guest() { # [WORD for the guest's command line] [options]
+	local word=${1:-}
+
+	[ $# -eq 0 ] || shift
 	machine 256 -device vhost-user-blk-pci,chardev=disk,num-queues=2 -smp 2 -kernel "$KERNEL/vmlinuz" \
-		-initrd guest.cpio -append "console=ttyS0 quiet panic=-1"
+		-initrd guest.cpio -append "console=ttyS0 quiet panic=-1 $word" "$@"
 	start qemu "${MACHINE[@]}"
 }
 

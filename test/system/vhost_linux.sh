@@ -3,9 +3,10 @@
 # Copyright (c) 2026 the mpnic authors
 #
 # Debian's kernel mounts ext4 from a served volume, writes, syncs, powers off: the image is clean and has
-# what was written. With "kill" the target is killed three times meanwhile.
+# what was written. With "kill" the target is killed three times meanwhile; with "reset" the machine is reset
+# once while it reads and writes.
 #
-#	vhost_linux.sh [kill]
+#	vhost_linux.sh [kill|reset]
 . "$(dirname "$0")/vhost_lib.sh"
 
 need mkfs.ext4
@@ -16,6 +17,16 @@ echo "queues $(ls /sys/block/vda/mq | wc -l)"
 echo "cache $(cat /sys/block/vda/queue/write_cache)"
 echo "bytes $(($(cat /sys/block/vda/size) * 512))"
 mount -t ext4 -o discard /dev/vda /mnt && echo mounted
+if grep -q " reset" /proc/cmdline && [ ! -e /mnt/again ]; then
+	touch /mnt/again
+	sync
+	dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>/dev/null &
+	dd if=/dev/urandom of=/mnt/junk bs=64k count=300 oflag=direct 2>/dev/null &
+	until [ "$(wc -c 2>/dev/null </mnt/junk || echo 0)" -gt 1000000 ]; do :; done
+	echo resetting
+	echo b >/proc/sysrq-trigger
+fi
+rm -f /mnt/junk
 cp -r /bin /mnt/bin
 i=0
 while [ $i -lt 40 ]; do
@@ -43,7 +54,11 @@ mkfs.ext4 -q disk.img || fail "mkfs.ext4"
 serve server "$SERVER_LINK" disk0=file:disk.img
 vhost_serve target --queues 2 --serial a-serial-number
 
-start_guest
+if [ "${1:-}" = reset ]; then
+	start_guest reset -action reboot=reset
+else
+	start_guest
+fi
 if [ "${1:-}" = kill ]; then
 	for round in 5 15 25; do
 		wait_for 60 grep -q "round $round" qemu.out || fail "the guest does not come to round $round"
@@ -53,6 +68,7 @@ if [ "${1:-}" = kill ]; then
 	done
 fi
 reap_guest 120
+[ "${1:-}" != reset ] || guest_said resetting
 
 guest_said "serial a-serial-number"
 guest_said "queues 2"
