@@ -109,8 +109,9 @@ start_ebd_server() { # SIZE [arguments]
 	rm -f "$T/fill"
 }
 
+link_options= # of the client's link, with a comma in front
 # ebd perf on the client's core; the result is in $T/perf.json.
 ebd_perf() { # ARGUMENTS
-	"${ON_CLIENT[@]}" timeout -k 5 300 "$EBD" perf --link "virtio:$T/ebd.sock" mem --idle spin --json \
+	"${ON_CLIENT[@]}" timeout -k 5 300 "$EBD" perf --link "virtio:$T/ebd.sock$link_options" mem --idle spin --json \
 		"$@" >"$T/perf.json" 2>"$T/perf.log" || die "ebd perf $*"
 }

@@ -94,7 +94,9 @@ share() { # WORK KEY OF WANTED SIGN ARGUMENTS
 	row "$work" "payload" "$v" "$v" "$v" "$wanted" "$sign"
 }
 
-share "bytes in place, 4 KiB reads, depth 32" in_place_bytes wire_bytes 0.95 ">" --depth 32
+link_options=,place=32
+share "bytes in place, 4 KiB reads, depth 32" in_place_bytes wire_bytes 0.95 ">" --depth 32 --placement in-place
+link_options=
 share "bytes copied by the client, 4 KiB reads on loan, depth 32" copied_bytes wire_bytes 0 "<" --depth 32 \
 	--placement loan
 share "bytes copied by the client, 4 KiB writes, depth 32" copied_bytes wire_bytes 0 "<" --rw randwrite
