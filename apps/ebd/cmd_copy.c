@@ -7,27 +7,15 @@
 #include <unistd.h>
 
 #include "commands.h"
-#include "copy.h"
+#include "copy_ends.h"
 #include "mpn_parse.h"
 #include "tool.h"
 
-#define VOLUME_PREFIX "ebd:"
 #define DEFAULT_DEPTH 16
 #define DEFAULT_REQUEST (256u << 10)
+#define COPY_RESUME_GRAN 512 /* what every end can start at is a multiple of it */
 #define MAX_REQUEST (32u << 20)
 #define MAX_MEMORY (512u << 20) /* of all requests in flight */
-#define COMMAND_BYTES (128u << 10) /* a larger request is several commands of the protocol */
-
-struct copy_conf {
-	struct tool_conf tool;
-	uint32_t depth;
-	uint32_t request_size;
-	bool sparse;
-	bool verify;
-	bool flush;
-	bool progress;
-	bool no_progress;
-};
 
 static int
 set_depth(void *cfg, const char *arg)
@@ -38,6 +26,24 @@ set_depth(void *cfg, const char *arg)
 		return -EINVAL;
 	((struct copy_conf *)cfg)->depth = (uint32_t)n;
 	return 0;
+}
+
+static int
+set_queues(void *cfg, const char *arg)
+{
+	uint64_t n;
+
+	if (mpn_parse_u64(arg, 1, COPY_MAX_QUEUES, &n) != 0)
+		return -EINVAL;
+	((struct copy_conf *)cfg)->queues = (uint32_t)n;
+	return 0;
+}
+
+static int
+set_resume(void *cfg, const char *arg)
+{
+	((struct copy_conf *)cfg)->resume = arg;
+	return arg[0] != '\0' ? 0 : -EINVAL;
 }
 
 static int
@@ -100,6 +106,10 @@ static const struct mpn_opt opts[] = {
 	{"flush", 0, "on|off", "on or off",
 		"make the destination durable before the end; default: on", set_flush},
 	{"depth", 0, "N", "a number from 1 to 256", "requests in flight; default: 16", set_depth},
+	{"queues", 'q', "N", "a number from 1 to 16", "sessions to each volume; default: 1",
+		set_queues},
+	{"resume", 0, "FILE", "the name of a file",
+		"note here how far it is, go on from there when it is started again", set_resume},
 	{"request-size", 0, "SIZE", "a multiple of 4k, at most 32M",
 		"bytes of one request; default: 256k", set_request_size},
 	{"progress", 0, NULL, NULL, "show the progress even if stderr is no terminal",
@@ -110,15 +120,19 @@ static const struct mpn_opt opts[] = {
 };
 
 static const struct tool_usage usage = {
-	.synopsis = "--link LINK [options] SRC DST",
-	.text = "SRC and DST are ebd:VOLUME or a path; at least one is a volume. A file that is "
+	.synopsis = "[--link LINK] [options] SRC DST",
+	.text = "SRC and DST are ebd:VOLUME, which needs a --link, an export of an NBD server (a "
+		"URI, or\n"
+		"nbd:URI[,connections=N]), or a path. A file that is the destination is created, "
+		"or\n"
+		"emptied first. A volume keeps its size: it must be large enough, and what lies "
+		"behind\n"
+		"the source's end stays as it is (the last block is filled up with zeroes). When "
 		"the\n"
-		"destination is created, or emptied first. A volume keeps its size: it must be "
-		"large\n"
-		"enough, and what lies behind the source's end stays as it is (the last block is "
-		"filled\n"
-		"up with zeroes). When the server goes away and comes back in between, the copy "
-		"goes on.\n"
+		"server goes away and comes back in between, the copy goes on.\n"
+		"A copy with --resume that was interrupted, even killed, goes on where it was when "
+		"it is\n"
+		"started again; the source must not have changed.\n"
 		"Exit status: 0 done, 1 failed or different, 2 wrong command line, 130 "
 		"interrupted.\n",
 	.opts = opts,
@@ -126,115 +140,6 @@ static const struct tool_usage usage = {
 	.min_operands = 2,
 	.max_operands = 2,
 };
-
-/* ---- Ends ---- */
-
-static bool
-is_volume(const char *name)
-{
-	return strncmp(name, VOLUME_PREFIX, strlen(VOLUME_PREFIX)) == 0;
-}
-
-/* Commands in flight that depth requests of this size need. */
-static uint16_t
-queue_depth(const struct copy_conf *conf)
-{
-	uint64_t commands =
-		(uint64_t)conf->depth * ((conf->request_size + COMMAND_BYTES - 1) / COMMAND_BYTES);
-
-	return (uint16_t)MPN_MIN(commands, EBD_DEPTH_MAX);
-}
-
-static int
-open_volume(struct tool *t, const struct copy_conf *conf, struct copy_end *e, const char *name)
-{
-	struct ebd_queue *q;
-	int status;
-
-	q = tool_queue_open(t,
-		&(struct ebd_queue_conf){
-			.volume = name + strlen(VOLUME_PREFIX), .depth = queue_depth(conf)},
-		&status);
-	if (q == NULL)
-		return status;
-	copy_volume_init(e, name, q);
-	return TOOL_GO_ON;
-}
-
-static const char *
-file_reason(int rc)
-{
-	return rc == -ESPIPE ? "expected a regular file or a block device" : strerror(-rc);
-}
-
-/* Can an end be read and written in requests of this size? */
-static int
-check_request(const struct copy_conf *conf, const struct copy_end *e)
-{
-	if (conf->request_size % e->block == 0)
-		return TOOL_GO_ON;
-	return tool_misuse(&conf->tool,
-		"--request-size: '%" PRIu32 "': expected a multiple of %" PRIu32
-		", the block size of %s",
-		conf->request_size, e->block, e->name);
-}
-
-static int
-open_src(struct tool *t, const struct copy_conf *conf, struct copy_end *src, const char *name)
-{
-	int rc;
-
-	if (is_volume(name))
-		return open_volume(t, conf, src, name);
-	rc = copy_file_open_src(src, name);
-	return rc != 0 ? tool_fail(&conf->tool, "'%s': %s", name, file_reason(rc)) : TOOL_GO_ON;
-}
-
-static int
-open_dst(struct tool *t, const struct copy_conf *conf, struct copy_end *dst, const char *name,
-	uint64_t size)
-{
-	struct ebd_info info;
-	int rc;
-
-	if (!is_volume(name)) {
-		rc = copy_file_open_dst(dst, name, size);
-		return rc != 0 ? tool_fail(&conf->tool, "'%s': %s", name, file_reason(rc))
-			       : TOOL_GO_ON;
-	}
-	rc = open_volume(t, conf, dst, name);
-	if (rc != TOOL_GO_ON)
-		return rc;
-	ebd_queue_info(dst->q, &info);
-	return info.read_only ? tool_fail(&conf->tool, "%s is read-only", name) : TOOL_GO_ON;
-}
-
-/* Nothing is written before it is known that everything fits. */
-static int
-open_ends(struct tool *t, const struct copy_conf *conf, const char *const *names,
-	struct copy_end *src, struct copy_end *dst)
-{
-	int rc = open_src(t, conf, src, names[0]);
-
-	if (rc == TOOL_GO_ON)
-		rc = check_request(conf, src);
-	if (rc == TOOL_GO_ON)
-		rc = open_dst(t, conf, dst, names[1], src->size);
-	if (rc == TOOL_GO_ON)
-		rc = check_request(conf, dst);
-	if (rc != TOOL_GO_ON)
-		return rc;
-	if (dst->size < src->size)
-		return tool_fail(&conf->tool,
-			"%s is too small: %" PRIu64 " bytes, and %s has %" PRIu64, dst->name,
-			dst->size, src->name, src->size);
-	if (dst->size > src->size)
-		fprintf(stderr,
-			"%s: note: %s is larger than %s: the last %" PRIu64
-			" bytes stay as they are\n",
-			conf->tool.prog, dst->name, src->name, dst->size - src->size);
-	return TOOL_GO_ON;
-}
 
 static void
 close_end(struct copy_end *e)
@@ -268,15 +173,14 @@ report_failure(const struct copy_conf *conf, const struct copy_pipe *p, int rc)
 }
 
 static int
-run_pass(struct tool *t, const struct copy_conf *conf, struct copy_end *src, struct copy_end *dst,
-	bool verify, struct copy_pipe *p)
+run_pass(struct copy_tools *ts, const struct copy_conf *conf, struct copy_end *src,
+	struct copy_end *dst, bool verify, struct copy_pipe *p)
 {
 	bool show = !conf->no_progress && (conf->progress || isatty(STDERR_FILENO));
 	struct progress progress;
 	int rc;
 
-	memset(p, 0, sizeof(*p));
-	p->tool = t;
+	p->tool = copy_tools_main(ts, &p->side);
 	p->src = src;
 	p->dst = dst;
 	p->progress = &progress;
@@ -284,13 +188,21 @@ run_pass(struct tool *t, const struct copy_conf *conf, struct copy_end *src, str
 	p->depth = conf->depth;
 	p->sparse = conf->sparse && dst->can_zero;
 	p->verify = verify;
-	if (copy_pipe_init(p) != 0)
+	rc = copy_pipe_init(p);
+	if (rc == -EINVAL)
+		return tool_fail(&conf->tool,
+			"--resume: '%s': byte %" PRIu64 " is within a block of %s or %s",
+			conf->resume, p->start, src->name, dst->name);
+	if (rc != 0)
 		return tool_fail(&conf->tool, "out of memory");
 	progress_start(&progress, show ? stderr : NULL, verify ? "verify" : "copy  ", src->size,
 		ebd_now_ns());
 	rc = copy_pipe_run(p);
 	progress_stop(&progress, ebd_now_ns());
 	if (rc != 0) {
+		/* What can be noted still is; if not, the last note holds. */
+		if (p->resume != NULL)
+			(void)copy_resume_note(p->resume, dst, copy_pipe_low(p), true);
 		rc = report_failure(conf, p, rc);
 		/* Ends what is in flight, before its memory goes. */
 		close_end(src);
@@ -315,42 +227,69 @@ flush_end(const struct copy_conf *conf, struct copy_end *dst)
 }
 
 static int
-copy(struct tool *t, const struct copy_conf *conf, struct copy_end *src, struct copy_end *dst,
-	struct copy_result *r)
+copy(struct copy_tools *ts, const struct copy_conf *conf, struct copy_end *src,
+	struct copy_end *dst, struct copy_resume *resume, uint64_t start, struct copy_result *r)
 {
+	struct copy_pipe pipe = {.start = start, .resume = resume};
 	uint64_t start_ns = ebd_now_ns();
-	struct copy_pipe pipe;
 	int status;
 
-	status = run_pass(t, conf, src, dst, false, &pipe);
+	status = run_pass(ts, conf, src, dst, false, &pipe);
 	if (status == TOOL_GO_ON)
 		status = flush_end(conf, dst);
 	if (status != TOOL_GO_ON)
 		return status;
 	r->copy_ns = ebd_now_ns() - start_ns;
-	r->bytes = pipe.done_bytes;
+	r->bytes = pipe.done_bytes - start;
 	r->zero_bytes = pipe.zero_bytes;
 	copy_result_add(r, src);
 	copy_result_add(r, dst);
+	if (resume != NULL)
+		copy_resume_forget(resume);
 	if (!conf->verify)
 		return TOOL_GO_ON;
+	memset(&pipe, 0, sizeof(pipe));
 	start_ns = ebd_now_ns();
-	status = run_pass(t, conf, src, dst, true, &pipe);
+	status = run_pass(ts, conf, src, dst, true, &pipe);
 	r->verify_ns = ebd_now_ns() - start_ns;
 	r->verified = status == TOOL_GO_ON;
 	return status;
 }
 
+/* Where to start, when an earlier copy has been there. */
 static int
-copy_names(struct tool *t, const struct copy_conf *conf, const char *const *names)
+load_resume(const struct copy_conf *conf, struct copy_resume *r, const char *const *names,
+	const struct copy_end *src, uint64_t *start)
+{
+	int rc = copy_resume_load(r, conf->resume, names[0], names[1], src->size, start);
+
+	if (rc == -ESTALE)
+		return tool_fail(&conf->tool,
+			"--resume: '%s': belongs to another copy: expected one of %s to %s, or no "
+			"file",
+			conf->resume, names[0], names[1]);
+	if (rc == 0 && *start % COPY_RESUME_GRAN != 0 && *start != src->size)
+		rc = -EINVAL;
+	return rc != 0 ? tool_fail(&conf->tool, "--resume: '%s': %s", conf->resume, strerror(-rc))
+		       : TOOL_GO_ON;
+}
+
+static int
+copy_names(struct copy_tools *ts, const struct copy_conf *conf, const char *const *names)
 {
 	struct copy_end src = {.fd = -1}, dst = {.fd = -1};
+	struct copy_resume *resume = conf->resume != NULL ? &(struct copy_resume){0} : NULL;
 	struct copy_result result = {0};
+	uint64_t start = 0;
 	int status;
 
-	status = open_ends(t, conf, names, &src, &dst);
+	status = copy_ends_open_src(ts, conf, names[0], &src);
+	if (status == TOOL_GO_ON && resume != NULL)
+		status = load_resume(conf, resume, names, &src, &start);
 	if (status == TOOL_GO_ON)
-		status = copy(t, conf, &src, &dst, &result);
+		status = copy_ends_open_dst(ts, conf, names[1], &src, start > 0, &dst);
+	if (status == TOOL_GO_ON)
+		status = copy(ts, conf, &src, &dst, resume, start, &result);
 	close_end(&src);
 	close_end(&dst);
 	if (status != TOOL_GO_ON)
@@ -363,43 +302,38 @@ copy_names(struct tool *t, const struct copy_conf *conf, const char *const *name
 static int
 check_conf(const struct copy_conf *conf, const char *const *names)
 {
-	if (!is_volume(names[0]) && !is_volume(names[1]))
-		return tool_misuse(&conf->tool,
-			"'%s' '%s': neither is a volume: expected ebd:NAME for one of them",
-			names[0], names[1]);
-	if (strcmp(names[0], names[1]) == 0)
-		return tool_misuse(
-			&conf->tool, "'%s': is the source and the destination", names[0]);
 	if ((uint64_t)conf->request_size * conf->depth * (conf->verify ? 2 : 1) > MAX_MEMORY)
 		return tool_misuse(&conf->tool,
 			"--request-size times --depth: %" PRIu64
 			" bytes: expected at most %u (half of it with --verify)",
 			(uint64_t)conf->request_size * conf->depth, MAX_MEMORY);
-	return TOOL_GO_ON;
+	return copy_ends_check(conf, names);
 }
 
 int
 cmd_copy(int argc, char **argv)
 {
 	struct copy_conf conf = {
-		.tool = {.prog = "ebd copy", .lcore = -1},
+		/* Files and NBD exports need no link. */
+		.tool = {.prog = "ebd copy", .lcore = -1, .link = ""},
+		.queues = 1,
 		.depth = DEFAULT_DEPTH,
 		.request_size = DEFAULT_REQUEST,
 		.sparse = true,
 		.flush = true,
 	};
 	const char *operands[TOOL_MAX_OPERANDS] = {NULL};
-	struct tool t;
+	struct copy_tools ts;
 	int status;
 
 	status = tool_parse(&conf.tool, &usage, argc, argv, operands);
 	if (status == TOOL_GO_ON)
 		status = check_conf(&conf, operands);
 	if (status == TOOL_GO_ON)
-		status = tool_open(&t, &conf.tool);
+		status = copy_tools_open(&ts, &conf, operands);
 	if (status != TOOL_GO_ON)
 		return status;
-	status = copy_names(&t, &conf, operands);
-	tool_close(&t);
+	status = copy_names(&ts, &conf, operands);
+	copy_tools_close(&ts);
 	return status;
 }

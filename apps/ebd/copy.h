@@ -23,6 +23,7 @@
 struct copy_end;
 struct copy_slot;
 
+#define COPY_MAX_QUEUES 16
 #define COPY_PENDING 1 /**< an end's answer: copy_slot_done() comes later */
 
 /**
@@ -52,14 +53,22 @@ struct copy_end {
 	bool can_flush;
 	int fd; /**< of a file, else -1 */
 	struct ebd_queue *q; /**< of a volume, else NULL */
+	struct ebd_queue *more[COPY_MAX_QUEUES - 1]; /**< further queues to it */
+	unsigned nb_more;
 };
 
 /** Open the file at path. @return 0 or -errno */
 int copy_file_open_src(struct copy_end *e, const char *path);
 /** Create or truncate the file at path, and give it size bytes. @return 0 or -errno */
 int copy_file_open_dst(struct copy_end *e, const char *path, uint64_t size);
+/** Open the file that an earlier copy has begun. @return 0 or -errno: -ESTALE, it has another size */
+int copy_file_open_old(struct copy_end *e, const char *path, uint64_t size);
 /** The end of an open queue. */
 void copy_volume_init(struct copy_end *e, const char *name, struct ebd_queue *q);
+/** Use one more queue to the same volume; at most COPY_MAX_QUEUES altogether. */
+void copy_volume_add(struct copy_end *e, struct ebd_queue *q);
+/** Run the completions of all queues of an end. @return how many, or -errno */
+int copy_end_poll(struct copy_end *e);
 
 /** Where a slot stands: what it has to do next. */
 enum copy_step {
@@ -94,6 +103,9 @@ struct copy_pipe {
 	unsigned depth; /**< slots */
 	bool sparse; /**< look for zeroes */
 	bool verify; /**< compare instead of copying */
+	struct tool *side; /**< runs the ends that are no volumes of the link, or NULL */
+	uint64_t start; /**< everything below was copied before */
+	struct copy_resume *resume; /**< where to note how far it is, or NULL */
 
 	struct copy_map map;
 	struct copy_slot *slots;
@@ -110,7 +122,7 @@ struct copy_pipe {
 
 /**
  * Get a pipe ready; the fields above the blank line are set.
- * @return 0, -ENOMEM
+ * @return 0, -ENOMEM, -EINVAL (start is within a block)
  */
 int copy_pipe_init(struct copy_pipe *p);
 /** Nothing may be in flight: after success, or after the ends were closed. */
@@ -124,6 +136,25 @@ int copy_pipe_run(struct copy_pipe *p);
 uint64_t copy_pipe_low(const struct copy_pipe *p);
 /** A request that was COPY_PENDING is done. */
 void copy_slot_done(struct copy_slot *s, int status);
+
+/** Notes how far a copy has come, so that another one can go on there. */
+struct copy_resume {
+	const char *path;
+	char head[2 * 4096]; /**< what it is a copy of */
+	uint64_t next_ns; /**< when to note it next */
+};
+
+/**
+ * What the file at path says. Nothing is remembered of a file that is not there.
+ * @param off  receives where to go on
+ * @return 0; -ESTALE: it belongs to another copy; another -errno
+ */
+int copy_resume_load(struct copy_resume *r, const char *path, const char *src, const char *dst,
+	uint64_t size, uint64_t *off);
+/** Note, if it is time to or now is said, that everything below off is in dst, for good. 0 or -errno */
+int copy_resume_note(struct copy_resume *r, struct copy_end *dst, uint64_t off, bool now);
+/** It is all done. */
+void copy_resume_forget(struct copy_resume *r);
 
 /** What came of a copy. */
 struct copy_result {

@@ -90,6 +90,24 @@ file_close(struct copy_end *e)
 	e->fd = -1;
 }
 
+/* What an earlier copy has left may be there already: make it a hole. */
+static int
+file_zero_old(struct copy_end *e, struct copy_slot *s, uint64_t len, uint64_t off)
+{
+	if (fallocate(e->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) ==
+		0)
+		return 0;
+	return file_zero_device(e, s, len, off);
+}
+
+static const struct copy_end_ops old_ops = {
+	.read = file_read,
+	.write = file_write,
+	.zero = file_zero_old,
+	.flush = file_flush,
+	.close = file_close,
+};
+
 static const struct copy_end_ops fresh_ops = {
 	.read = file_read,
 	.write = file_write,
@@ -146,20 +164,23 @@ copy_file_open_src(struct copy_end *e, const char *path)
 	return 0;
 }
 
-int
-copy_file_open_dst(struct copy_end *e, const char *path, uint64_t size)
+static int
+open_dst(struct copy_end *e, const char *path, uint64_t size, bool old)
 {
 	struct stat st;
 	off_t end;
 
-	init_end(e, path, open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666), &fresh_ops);
+	init_end(e, path, open(path, O_RDWR | (old ? 0 : O_CREAT) | O_CLOEXEC, 0666),
+		old ? &old_ops : &fresh_ops);
 	if (e->fd < 0)
 		return -errno;
 	if (fstat(e->fd, &st) != 0)
 		return file_fail(e, errno);
 	e->can_flush = true;
 	if (S_ISREG(st.st_mode)) {
-		if (ftruncate(e->fd, 0) != 0 || ftruncate(e->fd, (off_t)size) != 0)
+		if (old && (uint64_t)st.st_size != size)
+			return file_fail(e, ESTALE);
+		if (!old && (ftruncate(e->fd, 0) != 0 || ftruncate(e->fd, (off_t)size) != 0))
 			return file_fail(e, errno);
 		e->size = size;
 		return 0;
@@ -172,4 +193,16 @@ copy_file_open_dst(struct copy_end *e, const char *path, uint64_t size)
 	e->ops = &device_ops;
 	e->size = (uint64_t)end;
 	return 0;
+}
+
+int
+copy_file_open_dst(struct copy_end *e, const char *path, uint64_t size)
+{
+	return open_dst(e, path, size, false);
+}
+
+int
+copy_file_open_old(struct copy_end *e, const char *path, uint64_t size)
+{
+	return open_dst(e, path, size, true);
 }

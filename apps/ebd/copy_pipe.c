@@ -24,7 +24,8 @@ copy_pipe_init(struct copy_pipe *p)
 	mpn_list_init(&p->free);
 	mpn_list_init(&p->ready);
 	p->slots = calloc(p->depth, sizeof(*p->slots));
-	p->memory = ebd_arena_alloc(p->tool->client, per_slot * p->depth);
+	if (p->tool->client != NULL)
+		p->memory = ebd_arena_alloc(p->tool->client, per_slot * p->depth);
 	p->memory_is_arena = p->memory != NULL;
 	/* Other memory does as well, at the price of a copy. */
 	if (p->memory == NULL)
@@ -42,8 +43,14 @@ copy_pipe_init(struct copy_pipe *p)
 		s->step = COPY_FREE;
 		mpn_list_add_tail(&p->free, &s->node);
 	}
+	if (p->start % MPN_MAX(p->src->block, p->dst->block) != 0 && p->start != p->src->size) {
+		copy_pipe_fini(p);
+		return -EINVAL;
+	}
 	copy_map_init(&p->map, p->sparse && !p->verify ? p->src->fd : -1, p->src->size,
 		MPN_MAX(p->dst->block, ZERO_GRAN));
+	p->map.off = p->start;
+	p->done_bytes = p->start;
 	return 0;
 }
 
@@ -281,13 +288,11 @@ run_ready(struct copy_pipe *p)
 }
 
 static unsigned
-poll_end(struct copy_pipe *p, const struct copy_end *e)
+poll_end(struct copy_pipe *p, struct copy_end *e)
 {
 	int n;
 
-	if (e->q == NULL)
-		return 0;
-	n = ebd_poll(e->q, 0);
+	n = copy_end_poll(e);
 	if (n < 0)
 		fail(p, n, "%s: the session is gone: %s", e->name, strerror(-n));
 	return n > 0 ? (unsigned)n : 0;
@@ -299,6 +304,8 @@ copy_pipe_run(struct copy_pipe *p)
 	while (p->done_bytes < p->src->size) {
 		unsigned work = tool_poll_server(p->tool);
 
+		if (p->side != NULL)
+			work += tool_poll_server(p->side);
 		work += start_slots(p);
 		work += run_ready(p);
 		work += poll_end(p, p->src);
@@ -307,8 +314,11 @@ copy_pipe_run(struct copy_pipe *p)
 			return p->error;
 		if (tool_interrupted())
 			return -EINTR;
+		if (p->resume != NULL)
+			(void)copy_resume_note(p->resume, p->dst, copy_pipe_low(p), false);
 		progress_update(p->progress, p->done_bytes, ebd_now_ns());
-		ebd_client_idle(p->tool->client, work);
+		if (p->tool->client != NULL)
+			ebd_client_idle(p->tool->client, work);
 	}
 	return 0;
 }

@@ -9,20 +9,29 @@
 #include "mpn_out.h"
 #include "mpn_parse.h"
 
-void
-copy_result_add(struct copy_result *r, const struct copy_end *e)
+static void
+add_queue(struct copy_result *r, struct ebd_queue *q)
 {
 	struct ebd_stats st;
 
-	if (e->q == NULL)
-		return;
-	ebd_queue_stats(e->q, &st);
+	ebd_queue_stats(q, &st);
 	r->stats.tx_frames += st.tx_frames;
 	r->stats.rx_frames += st.rx_frames;
 	r->stats.retransmits += st.retransmits;
 	r->stats.reconnects += st.reconnects;
 	r->stats.payload_bytes += st.payload_bytes;
 	r->stats.copied_bytes += st.copied_bytes;
+}
+
+void
+copy_result_add(struct copy_result *r, const struct copy_end *e)
+{
+	unsigned i;
+
+	if (e->q != NULL)
+		add_queue(r, e->q);
+	for (i = 0; i < e->nb_more; i++)
+		add_queue(r, e->more[i]);
 }
 
 static double

@@ -21,9 +21,11 @@ static int
 submit(struct copy_end *e, struct copy_slot *s)
 {
 	struct ebd_io *io = &s->io;
+	unsigned i = e->nb_more > 0 ? (unsigned)(s - s->pipe->slots) % (e->nb_more + 1) : 0;
 
 	ebd_io_set_callback(io, on_done, s);
-	return ebd_submit_burst(e->q, &io, 1) == 1 ? COPY_PENDING : -errno;
+	return ebd_submit_burst(i == 0 ? e->q : e->more[i - 1], &io, 1) == 1 ? COPY_PENDING
+									     : -errno;
 }
 
 static uint32_t
@@ -62,6 +64,8 @@ volume_flush(struct copy_end *e)
 static void
 volume_close(struct copy_end *e)
 {
+	while (e->nb_more > 0)
+		ebd_queue_close(e->more[--e->nb_more]);
 	ebd_queue_close(e->q);
 	e->q = NULL;
 }
@@ -90,4 +94,23 @@ copy_volume_init(struct copy_end *e, const char *name, struct ebd_queue *q)
 	e->can_flush = info.can_flush;
 	e->fd = -1;
 	e->q = q;
+}
+
+void
+copy_volume_add(struct copy_end *e, struct ebd_queue *q)
+{
+	e->more[e->nb_more++] = q;
+}
+
+int
+copy_end_poll(struct copy_end *e)
+{
+	int n = e->q != NULL ? ebd_poll(e->q, 0) : 0, rc;
+	unsigned i;
+
+	for (i = 0; i < e->nb_more && n >= 0; i++) {
+		rc = ebd_poll(e->more[i], 0);
+		n = rc < 0 ? rc : n + rc;
+	}
+	return n;
 }

@@ -12,7 +12,7 @@ static const struct mpn_cmd commands[] = {
 	{"serve", "--link LINK --volume NAME=SPEC ...", "serve volumes on links", cmd_serve},
 	{"discover", "--link LINK", "list the volumes that servers offer", cmd_discover},
 	{"info", "--link LINK VOLUME", "show what a volume is like", cmd_info},
-	{"copy", "--link LINK SRC DST", "copy a volume to a file, a file to a volume", cmd_copy},
+	{"copy", "SRC DST", "copy between volumes, files and NBD exports", cmd_copy},
 	{"perf", "--link LINK VOLUME", "measure a volume", cmd_perf},
 	{"ctl", "--control PATH COMMAND", "tell a running server what to do", cmd_ctl},
 };

@@ -23,6 +23,7 @@ q copy-memif-9000 240 copy.sh memif 9000
 q copy-tap-1500 240 copy.sh tap 1500
   copy-af_packet-1500 240 copy.sh af_packet 1500
 q copy-af_packet-9000 240 copy.sh af_packet 9000
+q copy-pairs 240 copy_pairs.sh
   two-links 120 two_links.sh
 q nonroot-vhost 240 nonroot.sh vhost
   nonroot-memif 240 nonroot.sh memif

@@ -40,7 +40,7 @@ wrong "--idle 'dance' sleep" "$EBD" serve --link vhost:x.sock --volume a=mem:1M 
 wrong "--lease '0'" "$EBD" serve --link vhost:x.sock --volume a=mem:1M --lease 0
 wrong "--max-sessions '0'" "$EBD" serve --link vhost:x.sock --volume a=mem:1M --max-sessions 0
 wrong "copy" "$EBD" copy --link virtio:x.sock
-wrong "copy" "$EBD" copy --link virtio:x.sock a.img b.img
+wrong "--link virtio:ebd0.sock" "$EBD" copy ebd:a b.img
 wrong "too" "$EBD" copy --link virtio:x.sock ebd:a b c
 wrong "--depth '0'" "$EBD" copy --link virtio:x.sock ebd:a b --depth 0
 wrong "--sparse 'maybe'" "$EBD" copy --link virtio:x.sock ebd:a b --sparse maybe
