@@ -4,7 +4,7 @@
 #
 # Payload is moved by st_copy() and nothing else: what lib/storage, lib/ebd, lib/xfer and lib/nic copy
 # otherwise has the size of a header or of a structure, never a length that came from a request or a
-# frame.
+# frame. copy_wrap_test.c looks at the same thing while the program runs.
 #
 #	test/unit/storage/copy_source_test.sh SOURCE_DIR
 set -eu

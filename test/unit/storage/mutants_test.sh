@@ -21,7 +21,6 @@ table='
 retx_by_ref	copy		test_repeated_frames_are_copies
 retx_by_ref	scribble	test_nobody_sees_what_comes_after_completion_on_a_ring
 no_revoke	copy		test_frames_of_a_failed_write_never_carry_what_came_after
-no_revoke	scribble	test_nobody_sees_what_comes_after_completion_over_virtio
 lend_volume	loan		test_a_later_write_does_not_change_what_is_lent
 kept_early	scribble	test_nobody_sees_what_comes_after_completion_over_virtio
 arena_early	copy		test_an_arena_outlives_its_frames
@@ -39,6 +38,17 @@ run() {
 	ST_MUTANT=$1 ST_TEST=$3 timeout 60 "$(find_program "$2")" 2>&1
 }
 
+# is_caught MUTANT PROGRAM TEST. The long test goes by the clock, and does not meet the same things in
+# every run: it has three.
+is_caught() {
+	local tries=1
+	[ "$2" != scribble ] || tries=3
+	for ((; tries > 0; tries--)); do
+		! run "$@" | grep -q "FAILED.* $3\$" || return 0
+	done
+	return 1
+}
+
 bad=0
 checked=' '
 while read -r mutant program test; do
@@ -49,7 +59,7 @@ while read -r mutant program test; do
 		echo "$program $test: does not pass without a fault"
 		bad=1
 	fi
-	if run "$mutant" "$program" "$test" | grep -q "FAILED.* $test\$"; then
+	if is_caught "$mutant" "$program" "$test"; then
 		echo "$mutant: caught by $program, $test"
 	else
 		echo "$mutant: NOT CAUGHT by $program, $test"
