@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "copy.h"
+#include "format.h"
 #include "mpn_out.h"
 #include "mpn_parse.h"
 
@@ -13,6 +14,7 @@ static void
 add_queue(struct copy_result *r, struct ebd_queue *q)
 {
 	struct ebd_stats st;
+	unsigned i;
 
 	ebd_queue_stats(q, &st);
 	r->stats.tx_frames += st.tx_frames;
@@ -21,6 +23,11 @@ add_queue(struct copy_result *r, struct ebd_queue *q)
 	r->stats.reconnects += st.reconnects;
 	r->stats.payload_bytes += st.payload_bytes;
 	r->stats.copied_bytes += st.copied_bytes;
+	r->stats.bounced_bytes += st.bounced_bytes;
+	r->stats.in_place_bytes += st.in_place_bytes;
+	r->stats.loaned_bytes += st.loaned_bytes;
+	for (i = 0; i < EBD_COPY_SITES; i++)
+		r->stats.site_bytes[i] += st.site_bytes[i];
 }
 
 void
@@ -61,6 +68,7 @@ print_json(const struct copy_result *r, const char *src, const char *dst)
 	mpn_out_u64(&o, "frames", r->stats.tx_frames + r->stats.rx_frames);
 	mpn_out_u64(&o, "retransmits", r->stats.retransmits);
 	mpn_out_u64(&o, "reconnects", r->stats.reconnects);
+	format_payload(&o, &r->stats);
 	mpn_out_f64(&o, "copies_per_byte", copies_per_byte(&r->stats), 3);
 	mpn_out_bool(&o, "verified", r->verified);
 	if (r->verified)

@@ -23,3 +23,22 @@ format_printable(char *buf, size_t size, const char *s)
 	buf[n] = '\0';
 	return buf;
 }
+
+void
+format_payload(struct mpn_out *o, const struct ebd_stats *st)
+{
+	const char *site;
+	unsigned i;
+
+	mpn_out_object(o, "payload");
+	mpn_out_u64(o, "wire_bytes", st->payload_bytes);
+	mpn_out_u64(o, "in_place_bytes", st->in_place_bytes);
+	mpn_out_u64(o, "loaned_bytes", st->loaned_bytes);
+	mpn_out_u64(o, "copied_bytes", st->copied_bytes);
+	mpn_out_u64(o, "bounced_bytes", st->bounced_bytes);
+	mpn_out_object(o, "sites");
+	for (i = 0; (site = ebd_copy_site(i)) != NULL; i++)
+		mpn_out_u64(o, site, st->site_bytes[i]);
+	mpn_out_close(o);
+	mpn_out_close(o);
+}

@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ebd.h"
+#include "mpn_out.h"
+
 /** Room for a MAC address as text. */
 #define FORMAT_MAC_LEN 18
 
@@ -16,5 +19,7 @@
 char *format_mac(char *buf, const uint8_t mac[6]);
 /** s with everything a terminal could obey replaced by '?'. @return buf */
 char *format_printable(char *buf, size_t size, const char *s);
+/** What became of payload bytes, and where they were copied, as an object "payload". */
+void format_payload(struct mpn_out *o, const struct ebd_stats *st);
 
 #endif

@@ -364,6 +364,8 @@ static void
 add_stats(struct ebd_stats *sum, const struct ebd_stats *from, const struct ebd_stats *to)
 {
 #define SINCE(member) (to->member - from->member)
+	unsigned i;
+
 	sum->tx_frames += SINCE(tx_frames);
 	sum->rx_frames += SINCE(rx_frames);
 	sum->retransmits += SINCE(retransmits);
@@ -371,6 +373,9 @@ add_stats(struct ebd_stats *sum, const struct ebd_stats *from, const struct ebd_
 	sum->reconnects += SINCE(reconnects);
 	sum->payload_bytes += SINCE(payload_bytes);
 	sum->copied_bytes += SINCE(copied_bytes);
+	sum->bounced_bytes += SINCE(bounced_bytes);
+	for (i = 0; i < EBD_COPY_SITES; i++)
+		sum->site_bytes[i] += SINCE(site_bytes[i]);
 	sum->in_place_bytes += SINCE(in_place_bytes);
 	sum->loaned_bytes += SINCE(loaned_bytes);
 #undef SINCE

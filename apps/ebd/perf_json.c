@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "format.h"
 #include "mpn_out.h"
 #include "perf_report.h"
 
@@ -82,12 +83,7 @@ print_total(struct mpn_out *o, const struct perf_total *total)
 {
 	const struct ebd_stats *st = &total->all.stats;
 
-	mpn_out_object(o, "payload");
-	mpn_out_u64(o, "wire_bytes", st->payload_bytes);
-	mpn_out_u64(o, "in_place_bytes", st->in_place_bytes);
-	mpn_out_u64(o, "loaned_bytes", st->loaned_bytes);
-	mpn_out_u64(o, "copied_bytes", st->copied_bytes);
-	mpn_out_close(o);
+	format_payload(o, st);
 	mpn_out_f64(o, "copies_per_byte", perf_copies_per_byte(st), 3);
 	mpn_out_f64(o, "cpu_user_s", (double)total->user_ns / 1e9, 3);
 	mpn_out_f64(o, "cpu_system_s", (double)total->system_ns / 1e9, 3);
@@ -119,6 +115,7 @@ perf_print_json(const struct perf_conf *conf, struct perf_run *r)
 			print_job_conf(&o, &conf->jobs[i]);
 			print_tally(&o, &perf_run_result(r, i)->tally);
 			print_stats(&o, perf_run_result(r, i), conf->jobs[i].verify);
+			format_payload(&o, &perf_run_result(r, i)->stats);
 			mpn_out_close(&o);
 		}
 		mpn_out_close(&o);

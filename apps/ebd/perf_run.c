@@ -147,6 +147,8 @@ perf_run_result(const struct perf_run *r, unsigned n)
 static void
 add_result(struct perf_result *sum, const struct perf_result *res)
 {
+	unsigned i;
+
 	if (sum->errors == 0) {
 		sum->first_error = res->first_error;
 		sum->first_error_off = res->first_error_off;
@@ -164,6 +166,9 @@ add_result(struct perf_result *sum, const struct perf_result *res)
 	sum->stats.reconnects += res->stats.reconnects;
 	sum->stats.payload_bytes += res->stats.payload_bytes;
 	sum->stats.copied_bytes += res->stats.copied_bytes;
+	sum->stats.bounced_bytes += res->stats.bounced_bytes;
+	for (i = 0; i < EBD_COPY_SITES; i++)
+		sum->stats.site_bytes[i] += res->stats.site_bytes[i];
 	sum->stats.in_place_bytes += res->stats.in_place_bytes;
 	sum->stats.loaned_bytes += res->stats.loaned_bytes;
 	sum->stats.srtt_ns = MPN_MAX(sum->stats.srtt_ns, res->stats.srtt_ns);

@@ -365,13 +365,25 @@ poll_all(struct app *app)
 	return work;
 }
 
+/* NICs that are not polled can be asked about, too. */
+static unsigned
+answer_all(void)
+{
+	struct mpn_nic *nic;
+	unsigned i;
+
+	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++)
+		mpn_nic_answer(nic);
+	return 0;
+}
+
 static void
 run(struct app *app, struct prompt *prompt)
 {
 	uint64_t prompt_ns = 0, rates_ns = mpn_now_ns() + app->period_ns;
 
 	while (!app->quit && !stop_asked) {
-		unsigned work = app->running ? poll_all(app) : 0;
+		unsigned work = app->running ? poll_all(app) : answer_all();
 		uint64_t now_ns = mpn_now_ns();
 
 		if (prompt != NULL && now_ns >= prompt_ns) {

@@ -373,6 +373,8 @@ int ebd_mem_unregister(void *mem);
 
 /* ---- Counters ---- */
 
+#define EBD_COPY_SITES 12 /**< places where payload is copied, at most: see ebd_copy_site() */
+
 /** Counters of a queue since it was opened. */
 struct ebd_stats {
 	uint64_t reads, writes, others; /**< requests completed */
@@ -384,12 +386,16 @@ struct ebd_stats {
 	uint64_t reconnects;
 	uint64_t payload_bytes; /**< bytes of payload on the wire */
 	uint64_t copied_bytes; /**< bytes moved by this library's code */
+	uint64_t bounced_bytes; /**< of copied_bytes: moved more than once */
+	uint64_t site_bytes[EBD_COPY_SITES]; /**< copied_bytes by place: ebd_copy_site() */
 	uint64_t in_place_bytes;
 	uint64_t loaned_bytes;
 	uint64_t srtt_ns;
 };
 /** Read the counters of a queue. */
 void ebd_queue_stats(const struct ebd_queue *q, struct ebd_stats *stats);
+/** The name of the n-th place where payload is copied, such as "rx_place"; NULL at the end. */
+const char *ebd_copy_site(unsigned n);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ebd_discover.h"
+#include "st_copy.h"
 
 /* When the session is still not open after this, find out whether anybody has the volume. */
 #define DOUBT_NS (200ull * 1000 * 1000)
@@ -244,6 +245,17 @@ ebd_queue_stats(const struct ebd_queue *q, struct ebd_stats *stats)
 	stats->srtt_ns = dev_st_srtt_ns(q->dev);
 	stats->payload_bytes = copy->wire;
 	stats->copied_bytes = copy->copied + copy->bounced;
+	stats->bounced_bytes = copy->bounced;
+	for (i = 0; i < ST_COPY_SITES; i++)
+		stats->site_bytes[i] = copy->site_bytes[i];
 	stats->in_place_bytes = copy->in_place;
 	stats->loaned_bytes = copy->loaned;
+}
+
+static_assert((int)ST_COPY_SITES <= EBD_COPY_SITES, "struct ebd_stats has room for every site");
+
+const char *
+ebd_copy_site(unsigned n)
+{
+	return n < ST_COPY_SITES ? st_copy_site_name((enum st_copy_site)n) : NULL;
 }

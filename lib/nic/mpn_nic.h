@@ -199,6 +199,11 @@ void mpn_nic_set_allmulticast(struct mpn_nic *nic, bool on);
  * @return amount of work found; 0: idle
  */
 unsigned mpn_nic_poll(struct mpn_nic *nic);
+/**
+ * Answer what DPDK's telemetry asks about the NIC, if something is asked (doc/telemetry.md). mpn_nic_poll()
+ * does it; call this while the NIC is not polled, on the same thread.
+ */
+void mpn_nic_answer(struct mpn_nic *nic);
 
 /**
  * What a thread does between polls. Call it with the work the last round of all its NICs found:

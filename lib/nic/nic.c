@@ -14,6 +14,7 @@
 #include "mpn_log.h"
 #include "mpn_parse.h"
 #include "nic_internal.h"
+#include "telemetry.h"
 
 /* NICs are made and destroyed by several threads; each is polled by its own. */
 static pthread_mutex_t nics_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -61,6 +62,24 @@ leave_nic(const struct mpn_nic *nic)
 			nics[i] = NULL;
 	}
 	pthread_mutex_unlock(&nics_lock);
+	nic_telemetry_leave(nic);
+}
+
+unsigned
+nic_names(char (*names)[MPN_NAME_LEN], unsigned max)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&nics_lock);
+	for (unsigned i = 0; i < RTE_MAX_ETHPORTS; i++) {
+		if (nics[i] == NULL)
+			continue;
+		if (n < max)
+			memcpy(names[n], nics[i]->info.name, sizeof(names[n]));
+		n++;
+	}
+	pthread_mutex_unlock(&nics_lock);
+	return n;
 }
 
 struct mpn_nic *
@@ -350,6 +369,8 @@ mpn_nic_poll(struct mpn_nic *nic)
 	uint64_t now_ns = eal_tsc_to_ns(tsc);
 	unsigned work = 0;
 
+	if (mpn_unlikely(__atomic_load_n(&nic_telemetry_asked, __ATOMIC_RELAXED)))
+		mpn_nic_answer(nic);
 	nic->in_poll = true;
 	check_port(nic, now_ns);
 	if (mpn_likely(nic->running))

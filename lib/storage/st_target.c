@@ -289,6 +289,12 @@ st_target_xfer(struct st_target *t)
 	return t->xfer;
 }
 
+const struct st_target_conf *
+st_target_get_conf(const struct st_target *t)
+{
+	return &t->conf;
+}
+
 void
 st_target_staging(const struct st_target *t, uint64_t *now, uint64_t *max)
 {

@@ -57,6 +57,8 @@ void st_target_destroy(struct st_target *t);
  */
 int st_target_attach(struct st_target *t, struct mpn_nic *nic) MPN_MUST_CHECK;
 struct xfer_tgt *st_target_xfer(struct st_target *t);
+/** What it was created with, defaults filled in. */
+const struct st_target_conf *st_target_get_conf(const struct st_target *t);
 /** io, handed out by io_start, is done: status is 0 or -errno. From inside io_start, too. */
 void st_target_io_done(struct st_target *t, struct xfer_io *io, int status);
 /** Where the data of a command that was handed out is, as io_start was told. */

@@ -396,3 +396,9 @@ ebd_ceiling_run(struct ebd_client *c, const struct ebd_ceiling_conf *conf,
 	clock_ns += conf->time_ns;
 	return interrupted ? -EINTR : 0;
 }
+
+const char *
+ebd_copy_site(unsigned n)
+{
+	return n == 0 ? "rx_place" : NULL;
+}
