@@ -109,9 +109,8 @@ start_ebd_server() { # SIZE [arguments]
 	rm -f "$T/fill"
 }
 
-link_options= # of the client's link, with a comma in front
-# ebd perf on the client's core; the result is in $T/perf.json.
+# ebd perf on the client's core; the result is in $T/perf.json. LINK_OPTIONS are those of the link (",place=32").
 ebd_perf() { # ARGUMENTS
-	"${ON_CLIENT[@]}" timeout -k 5 300 "$EBD" perf --link "virtio:$T/ebd.sock$link_options" mem --idle spin --json \
+	"${ON_CLIENT[@]}" timeout -k 5 300 "$EBD" perf --link "virtio:$T/ebd.sock${LINK_OPTIONS:-}" mem --idle spin --json \
 		"$@" >"$T/perf.json" 2>"$T/perf.log" || die "ebd perf $*"
 }

@@ -4,7 +4,7 @@
 #
 # Ratios from one run over vhost/virtio, one core a side: to the ceiling, and to nbdkit's memory
 # plugin with fio's nbd engine on the same two cores, in turns. Prints a table in Markdown. Reads are
-# measured without a copy, on loan, and into the caller's memory; what is wanted goes for the first.
+# measured without a copy, received in place and on loan, and with one; what is wanted goes for the first two.
 #
 #	table.sh --build DIR [--quick]
 set -eu
@@ -54,11 +54,14 @@ to_ceiling() { # WORK KEY WANTED SIGN ARGUMENTS
 		"$wanted" "$sign"
 }
 
-# The same read without a copy and into the caller's memory.
+PLACE=,place=32 # the link has a data queue
+
+# The same read without a copy, in two ways, and with one.
 read_to_ceiling() { # WORK KEY WANTED SIGN ARGUMENTS
 	local work=$1 key=$2 wanted=$3 sign=$4
 
 	shift 4
+	LINK_OPTIONS=$PLACE to_ceiling "$work, in place" "$key" "$wanted" "$sign" --placement in-place "$@"
 	to_ceiling "$work, on loan" "$key" "$wanted" "$sign" --placement loan "$@"
 	to_ceiling "$work, copied" "$key" "" "$sign" --placement copy "$@"
 }
@@ -94,12 +97,21 @@ share() { # WORK KEY OF WANTED SIGN ARGUMENTS
 	row "$work" "payload" "$v" "$v" "$v" "$wanted" "$sign"
 }
 
-link_options=,place=32
-share "bytes in place, 4 KiB reads, depth 32" in_place_bytes wire_bytes 0.95 ">" --depth 32 --placement in-place
-link_options=
+for depth in 32 128; do
+	LINK_OPTIONS=$PLACE share "bytes in place, 4 KiB reads, depth $depth" in_place_bytes wire_bytes 0.95 ">" \
+		--depth $depth --placement in-place
+done
+LINK_OPTIONS=$PLACE share "bytes in place, 128 KiB reads, depth 32" in_place_bytes wire_bytes 0.95 ">" \
+	--depth 32 --bs 128k --rw read --placement in-place
 share "bytes copied by the client, 4 KiB reads on loan, depth 32" copied_bytes wire_bytes 0 "<" --depth 32 \
 	--placement loan
-share "bytes copied by the client, 4 KiB writes, depth 32" copied_bytes wire_bytes 0 "<" --rw randwrite
+# What is sent again is copied, so that a buffer is in one frame only.
+ebd_perf --time 1s --rw randwrite
+sent_again=$(json_get "$T/perf.json" retransmits)
+copied=$(awk -v c="$(json_get "$T/perf.json" payload copied_bytes)" -v n="$sent_again" \
+	-v all="$(json_get "$T/perf.json" payload wire_bytes)" 'BEGIN { print (c - n * 4096) / all }')
+row "bytes copied by the client, 4 KiB writes, depth 32, but for $sent_again sent again" payload \
+	"$copied" "$copied" "$copied" 0 "<"
 
 # ---- nbdkit ----
 
@@ -144,6 +156,7 @@ to_nbdkit() { # WORK WANTED RW BS DEPTH [PLACEMENT]
 
 to_nbdkit "4 KiB random read, depth 1, on loan" 15 randread 4k 1 loan
 to_nbdkit "4 KiB random read, depth 1, copied" "" randread 4k 1 copy
+LINK_OPTIONS=$PLACE to_nbdkit "4 KiB random read, depth 32, in place" 7 randread 4k 32 in-place
 to_nbdkit "4 KiB random read, depth 32, on loan" 7 randread 4k 32 loan
 to_nbdkit "4 KiB random read, depth 32, copied" "" randread 4k 32 copy
 to_nbdkit "4 KiB random write, depth 32" 9 randwrite 4k 32
