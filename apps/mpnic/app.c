@@ -181,6 +181,12 @@ volume_value(const struct app *app, unsigned n, char *buf, size_t size)
 }
 
 static bool
+scheduler_value(const struct app *app, unsigned n, char *buf, size_t size)
+{
+	return mpn_sched_name(n) != NULL && mpn_copy_str(buf, size, mpn_sched_name(n)) == 0;
+}
+
+static bool
 kind_value(const struct app *app, unsigned n, char *buf, size_t size)
 {
 	const struct mpn_personality_ops *ops = mpn_personality_kind(n);
@@ -198,6 +204,7 @@ app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
 		{"NIC", nic_value},
 		{"PERSONALITY", personality_value},
 		{"KIND", kind_value},
+		{"SCHEDULER", scheduler_value},
 		{"VOLUME", volume_value},
 	};
 	unsigned i;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
+#include <errno.h>
+
 #include "app.h"
+#include "mpn_parse.h"
 
 static void
 print_flow(struct mpn_out *o, const char *nic, struct mpn_personality *p)
@@ -18,6 +21,11 @@ print_flow(struct mpn_out *o, const char *nic, struct mpn_personality *p)
 #define X(name, text) mpn_out_u64(o, #name, info.stats.name);
 	MPN_FLOW_COUNTER_LIST(X)
 #undef X
+	mpn_out_u64(o, "weight", info.share.weight);
+	mpn_out_bool(o, "priority", info.share.priority);
+	mpn_out_u64(o, "tx_delay_p50_ns", info.tx_delay_p50_ns);
+	mpn_out_u64(o, "tx_delay_p99_ns", info.tx_delay_p99_ns);
+	mpn_out_u64(o, "tx_delay_max_ns", info.tx_delay_max_ns);
 	mpn_out_close(o);
 }
 
@@ -27,8 +35,86 @@ run_show(struct shell *sh, const struct shell_args *args)
 	return app_show_personalities(sh, args, "flows", print_flow);
 }
 
+/* ---- Who gets what of the port ---- */
+
+static int
+set_scheduler(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	char names[64] = "";
+	size_t used = 0;
+
+	if (mpn_nic_set_scheduler(nic, arg) == 0)
+		return 0;
+	(void)app_reason(-ENOENT);
+	for (unsigned i = 0; mpn_sched_name(i) != NULL && used < sizeof(names); i++)
+		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+			i > 0 ? ", " : "", mpn_sched_name(i));
+	return shell_refuse(sh, arg, "no such scheduler: expected %s", names);
+}
+
+static int
+run_scheduler(struct shell *sh, const struct shell_args *args)
+{
+	return app_for_each_nic(
+		sh, args->word[0], set_scheduler, (void *)(uintptr_t)(const void *)args->word[1]);
+}
+
+/* A change to what one personality gets. */
+struct change {
+	const char *name;
+	uint64_t weight; /* 0: leave it */
+	int priority; /* -1: leave it */
+};
+
+static int
+set_share(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	const struct change *change = arg;
+	struct mpn_personality *p = mpn_personality_find(nic, change->name);
+	struct mpn_personality_info info;
+	int rc;
+
+	if (p == NULL)
+		return shell_refuse(sh, change->name, "no such personality");
+	mpn_personality_get_info(p, &info);
+	if (change->weight != 0)
+		info.share.weight = (uint32_t)change->weight;
+	if (change->priority >= 0)
+		info.share.priority = change->priority != 0;
+	rc = mpn_personality_set_share(p, &info.share);
+	return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
+}
+
+static int
+run_weight(struct shell *sh, const struct shell_args *args)
+{
+	struct change change = {.name = args->word[1], .priority = -1};
+
+	if (mpn_parse_u64(args->word[2], 1, MPN_MAX_WEIGHT, &change.weight) < 0)
+		return shell_refuse(
+			sh, args->word[2], "expected a number from 1 to %d", MPN_MAX_WEIGHT);
+	return app_for_each_nic(sh, args->word[0], set_share, &change);
+}
+
+static int
+run_priority(struct shell *sh, const struct shell_args *args)
+{
+	struct change change = {.name = args->word[1]};
+	bool on;
+
+	if (mpn_parse_bool(args->word[2], &on) < 0)
+		return shell_refuse(sh, args->word[2], "expected on or off");
+	change.priority = on;
+	return app_for_each_nic(sh, args->word[0], set_share, &change);
+}
+
 static const struct shell_cmd cmds[] = {
 	{"show flow [NIC|all] [json]", "the RX and TX flows of a NIC's personalities", run_show},
+	{"set scheduler NIC|all SCHEDULER", "fifo or prio-drr: who sends next", run_scheduler},
+	{"set weight NIC|all PERSONALITY N", "under prio-drr: its part of the bytes, 1 to 1000",
+		run_weight},
+	{"set priority NIC|all PERSONALITY ON", "under prio-drr: on sends before the others",
+		run_priority},
 };
 
 const struct shell_section flow_section = {

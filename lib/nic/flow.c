@@ -55,6 +55,14 @@ flow_fini(struct mpn_flow *flow)
 	flow->data.ring = NULL;
 }
 
+void
+flow_clear_stats(struct mpn_flow *flow)
+{
+	memset(&flow->stats, 0, sizeof(flow->stats));
+	mpn_hist_reset(&flow->tx.delay);
+	mpn_hist_reset(&flow->data.delay);
+}
+
 unsigned
 flow_push_rx(struct mpn_flow *flow)
 {
@@ -101,6 +109,7 @@ drop_lane(struct flow_lane *lane)
 
 	rte_pktmbuf_free_bulk(lane->kept, n);
 	lane->nb_kept = 0;
+	lane->sample_left = 0;
 	return lane->ring != NULL ? n + drop_ring(lane->ring) : n;
 }
 
@@ -125,6 +134,17 @@ flow_tx_waits(const struct mpn_flow *flow)
 	return flow_lane_len(&flow->tx) > 0 || flow_lane_len(&flow->data) > 0;
 }
 
+static void
+follow_sample(const struct mpn_nic *nic, struct flow_lane *lane, unsigned sent)
+{
+	if (sent < lane->sample_left) {
+		lane->sample_left -= sent;
+		return;
+	}
+	lane->sample_left = 0;
+	mpn_hist_add(&lane->delay, nic->now_ns - lane->sample_ns);
+}
+
 /* Frames the port did not take stay in kept[], in order, in front of the ring. */
 static unsigned
 offer_kept(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max)
@@ -147,19 +167,45 @@ offer_kept(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned
 		memmove(lane->kept, &lane->kept[sent], lane->nb_kept * sizeof(lane->kept[0]));
 	if (sent < want)
 		nic->stats.tx_busy++;
+	if (lane->sample_left > 0)
+		follow_sample(nic, lane, sent);
 	nic->stats.tx_frames += sent;
 	nic->stats.tx_bytes += bytes;
 	return sent;
 }
 
-unsigned
-flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max)
+static void
+fill_kept(struct flow_lane *lane)
 {
 	if (lane->nb_kept < MPN_BURST)
 		lane->nb_kept =
 			(uint16_t)(lane->nb_kept + rte_ring_sc_dequeue_burst(lane->ring,
 							   (void **)&lane->kept[lane->nb_kept],
 							   MPN_BURST - lane->nb_kept, NULL));
+}
+
+unsigned
+flow_send_bytes(struct mpn_nic *nic, struct flow_lane *lane, uint64_t *bytes, bool *full)
+{
+	uint64_t after[MPN_BURST + 1];
+	unsigned n = 0, sent;
+
+	fill_kept(lane);
+	after[0] = *bytes;
+	for (; n < lane->nb_kept && lane->kept[n]->pkt_len <= after[n]; n++)
+		after[n + 1] = after[n] - lane->kept[n]->pkt_len;
+	if (n == 0)
+		return 0;
+	sent = offer_kept(nic, lane, 0, n);
+	*bytes = after[sent];
+	*full = sent < n;
+	return sent;
+}
+
+unsigned
+flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max)
+{
+	fill_kept(lane);
 	return lane->nb_kept > 0 ? offer_kept(nic, lane, queue, max) : 0;
 }
 
@@ -184,6 +230,10 @@ send_on(struct mpn_personality *p, struct flow_lane *lane, struct rte_mbuf **mbu
 		for (unsigned i = 0; i < taken; i++)
 			bytes += mbufs[i]->pkt_len;
 		taken = rte_ring_sp_enqueue_burst(lane->ring, (void **)mbufs, taken, NULL);
+	}
+	if (taken > 0 && lane->sample_left == 0) {
+		lane->sample_left = flow_lane_len(lane) - taken + 1;
+		lane->sample_ns = p->nic->now_ns;
 	}
 	p->flow.stats.tx_frames += taken;
 	p->flow.stats.tx_bytes += bytes;

@@ -288,6 +288,28 @@ struct mpn_flow_stats {
 #undef X
 };
 
+/* ---- Scheduling: the report, 2.2.3 and 5 ---- */
+
+#define MPN_MAX_WEIGHT 1000 /**< of a personality */
+
+/**
+ * What a personality gets of the port when there is not enough for all, under `prio-drr`. `fifo`, the
+ * report's best effort, does not look at it.
+ */
+struct mpn_share {
+	uint32_t weight; /**< of the bytes sent, 1 to MPN_MAX_WEIGHT; default: 1 */
+	/** Sends before all others, up to 100 bytes a microsecond; what is above it takes its turn. */
+	bool priority;
+};
+
+/** The n-th scheduler: "fifo", "prio-drr"; NULL at the end. */
+const char *mpn_sched_name(unsigned n);
+/** The scheduler of a NIC. It may be changed at any time, by its own thread. -ENOENT */
+const char *mpn_nic_scheduler(const struct mpn_nic *nic);
+int mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name);
+/** Change what a personality gets, at any time. -EINVAL: the weight */
+int mpn_personality_set_share(struct mpn_personality *p, const struct mpn_share *share);
+
 /** A personality as `show personality` and `show flow` print it. */
 struct mpn_personality_info {
 	char name[MPN_NAME_LEN];
@@ -299,6 +321,9 @@ struct mpn_personality_info {
 	uint32_t rx_len; /**< frames waiting now */
 	uint32_t tx_len;
 	uint32_t flow_size;
+	struct mpn_share share;
+	/** How long frames waited between personality and port, of a sample: in whole rounds of the poll loop */
+	uint64_t tx_delay_p50_ns, tx_delay_p99_ns, tx_delay_max_ns;
 	struct mpn_flow_stats stats;
 };
 /** Read state, flow and counters. */

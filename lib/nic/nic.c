@@ -372,6 +372,7 @@ mpn_nic_poll(struct mpn_nic *nic)
 	if (mpn_unlikely(__atomic_load_n(&nic_telemetry_asked, __ATOMIC_RELAXED)))
 		mpn_nic_answer(nic);
 	nic->in_poll = true;
+	nic->now_ns = now_ns;
 	check_port(nic, now_ns);
 	if (mpn_likely(nic->running))
 		work = mpn_likely(nic->bypass == NULL) ? nic_receive(nic)
@@ -412,7 +413,7 @@ mpn_nic_clear_stats(struct mpn_nic *nic)
 {
 	memset(&nic->stats, 0, sizeof(nic->stats));
 	for (unsigned i = 0; i < nic->nb_pers; i++)
-		memset(&nic->pers[i]->flow.stats, 0, sizeof(nic->pers[i]->flow.stats));
+		flow_clear_stats(&nic->pers[i]->flow);
 }
 
 void

@@ -16,6 +16,7 @@
 #include <rte_ring.h>
 
 #include "link.h"
+#include "mpn_hist.h"
 #include "mpn_personality.h"
 #include "nic_pool.h"
 #include "nic_post.h"
@@ -46,6 +47,10 @@ struct flow_lane {
 	struct rte_ring *ring;
 	uint16_t nb_kept; /* frames taken from the ring and not taken by the port yet */
 	struct rte_mbuf *kept[MPN_BURST];
+	/* One frame at a time is followed from the personality to the port. */
+	uint32_t sample_left; /* frames that leave until it has; 0: none is followed */
+	uint64_t sample_ns;
+	struct mpn_hist delay;
 };
 
 /* A flow of frames in each direction. The port side of both is the NIC's, the other the personality's. */
@@ -71,6 +76,12 @@ struct mpn_personality {
 	uint16_t ethertypes[4];
 	void *priv;
 	struct mpn_flow flow;
+	/* of prio-drr */
+	struct mpn_share share;
+	bool in_turn; /* has had its quanta, and not used all of them */
+	uint64_t deficit; /* bytes it may send in this turn */
+	uint64_t bucket; /* bytes it may send before the others */
+	uint64_t bucket_ns;
 };
 
 /* How frames get from the TX flows to the port. One per policy. */
@@ -100,6 +111,7 @@ struct mpn_nic {
 	bool data_tx; /* has one to send on */
 	uint64_t mac48; /* our station address as the low 48 bits of a load from the frame */
 	uint64_t next_check_ns;
+	uint64_t now_ns; /* when this round began */
 	uint8_t *claims; /* by frame type: 1 + index of the personality, 0: nobody */
 	const struct sched_ops *sched;
 	struct nic_bypass *bypass; /* NULL: nobody */
@@ -150,6 +162,7 @@ struct rte_mempool *nic_pool_create_rx(const char *name, uint32_t nb, uint16_t r
 /* flow.c */
 int flow_init(struct mpn_flow *flow, uint32_t size, bool data, int socket_id) MPN_MUST_CHECK;
 void flow_fini(struct mpn_flow *flow);
+void flow_clear_stats(struct mpn_flow *flow);
 /* Hand the staged frames over; those above the watermark are freed. @return how many were not taken */
 unsigned flow_push_rx(struct mpn_flow *flow);
 /* Free what waits: in direction RX, in direction TX. @return frames freed */
@@ -160,6 +173,12 @@ unsigned flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, 
 /* Frames of a lane that wait; of both. */
 unsigned flow_lane_len(const struct flow_lane *lane);
 bool flow_tx_waits(const struct mpn_flow *flow);
+
+/* The same, as long as the frames fit into *bytes; these are taken off. *full: the port took fewer. */
+unsigned flow_send_bytes(struct mpn_nic *nic, struct flow_lane *lane, uint64_t *bytes, bool *full);
+
+/* sched_drr.c */
+extern const struct sched_ops sched_prio_drr;
 
 /* sched.c */
 const struct sched_ops *sched_find(const char *name);

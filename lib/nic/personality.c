@@ -267,6 +267,7 @@ define(struct mpn_nic *nic, const struct mpn_personality_ops *ops, const char *n
 	p->nic = nic;
 	p->ops = ops;
 	p->state = MPN_PERS_DEFINED;
+	p->share.weight = 1;
 	(void)store_ethertypes(p, ops->ethertypes, ops->nb_ethertypes);
 	nic->pers[nic->nb_pers++] = p;
 	if (out != NULL)
@@ -341,7 +342,7 @@ load(struct mpn_personality *p, const void *args, const char *options)
 	rc = check_step(p, STEP_LOAD);
 	if (rc < 0)
 		return rc;
-	memset(&p->flow.stats, 0, sizeof(p->flow.stats));
+	flow_clear_stats(&p->flow);
 	p->priv = calloc(1, MPN_MAX(p->ops->priv_size, (size_t)1));
 	rc = p->priv != NULL
 		     ? flow_init(&p->flow, nic->conf.flow_len, nic->data_tx, nic->info.socket_id)
@@ -554,6 +555,10 @@ mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality
 		info->tx_len = flow_lane_len(&p->flow.tx) + flow_lane_len(&p->flow.data);
 		info->flow_size = p->flow.size;
 	}
+	info->share = p->share;
+	info->tx_delay_p50_ns = mpn_hist_percentile(&p->flow.tx.delay, 0.5);
+	info->tx_delay_p99_ns = mpn_hist_percentile(&p->flow.tx.delay, 0.99);
+	info->tx_delay_max_ns = p->flow.tx.delay.max;
 	info->stats = p->flow.stats;
 }
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "mpn_log.h"
 #include "mpn_stage.h"
 #include "nic_internal.h"
 
@@ -65,18 +66,54 @@ send_data(struct mpn_nic *nic)
 	return sent;
 }
 
-static const struct sched_ops schedulers[] = {
-	{.name = "fifo", .run = run_fifo},
-};
+static const struct sched_ops sched_fifo = {.name = "fifo", .run = run_fifo};
+static const struct sched_ops *const schedulers[] = {&sched_fifo, &sched_prio_drr};
 
 const struct sched_ops *
 sched_find(const char *name)
 {
 	for (unsigned i = 0; i < MPN_ARRAY_SIZE(schedulers); i++) {
-		if (strcmp(schedulers[i].name, name) == 0)
-			return &schedulers[i];
+		if (strcmp(schedulers[i]->name, name) == 0)
+			return schedulers[i];
 	}
 	return mpn_err_null(ENOENT);
+}
+
+const char *
+mpn_sched_name(unsigned n)
+{
+	return n < MPN_ARRAY_SIZE(schedulers) ? schedulers[n]->name : NULL;
+}
+
+const char *
+mpn_nic_scheduler(const struct mpn_nic *nic)
+{
+	return nic->sched->name;
+}
+
+int
+mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name)
+{
+	const struct sched_ops *sched = sched_find(name);
+
+	if (sched == NULL)
+		return mpn_log_err(ENOENT, "nic", "no scheduler '%s'", name);
+	nic->sched = sched;
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		nic->pers[i]->deficit = 0;
+		nic->pers[i]->in_turn = false;
+	}
+	return 0;
+}
+
+int
+mpn_personality_set_share(struct mpn_personality *p, const struct mpn_share *share)
+{
+	if (share->weight < 1 || share->weight > MPN_MAX_WEIGHT)
+		return mpn_log_err(EINVAL, "nic", "personality '%s': weight %u: expected 1 to %u",
+			p->name, share->weight, MPN_MAX_WEIGHT);
+	p->share = *share;
+	return 0;
 }
 
 static bool

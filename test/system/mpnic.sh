@@ -37,6 +37,16 @@ prompt "personality define all storage" "show personality all" "personality star
 says started
 grep -q "cannot start" mpnic.out mpnic.err || fail "a wrong step was not refused"
 
+# Who sends next.
+prompt "personality define all net" "personality load all net ring=64" "personality start all net" \
+	"set scheduler all prio-drr" "set weight all net 3" "set priority all net on" "show flow" "show port"
+says "scheduler *prio-drr"
+says "weight *3"
+says "priority *(true|yes)"
+prompt "personality define all net" "set weight all net 0" "set scheduler all lottery"
+says "'0': expected a number from 1 to 1000"
+says "'lottery': no such scheduler: expected fifo, prio-drr"
+
 # Commands from a file; a wrong one is named.
 printf '%s\n' "show port all json" >commands
 timeout 60 "$MPNIC" "${eal[@]}" -- --cmdline-file commands -i </dev/null >mpnic.out 2>mpnic.err ||

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * prio-drr: personalities with priority first, behind a token bucket, then the others in deficit round
+ * robin: each in turn may send its weight in quanta of bytes, and keeps what it could not use for want of a
+ * whole frame. (Shreedhar, Varghese: Efficient Fair Queuing using Deficit Round Robin, 1995.)
+ */
+
+#include "nic_internal.h"
+
+/* Priority is for little: what is above this rate has to take its turn as everybody. */
+#define PRIO_BYTES_PER_US 100
+#define PRIO_BURST_BYTES 65536
+/* In one round: the personalities want to run, too. */
+#define MAX_FRAMES (4 * MPN_BURST)
+
+static void
+fill_bucket(struct mpn_personality *p, uint64_t now_ns)
+{
+	uint64_t us;
+
+	if (now_ns < p->bucket_ns + 1000)
+		return;
+	us = (now_ns - p->bucket_ns) / 1000;
+	p->bucket_ns = now_ns;
+	p->bucket = us > PRIO_BURST_BYTES ? PRIO_BURST_BYTES
+					  : MPN_MIN(p->bucket + us * PRIO_BYTES_PER_US,
+						    (uint64_t)PRIO_BURST_BYTES);
+}
+
+/* @return frames sent; *full: the port takes no more */
+static unsigned
+send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full)
+{
+	unsigned sent = 0;
+
+	for (unsigned i = 0; i < nic->nb_pers && !*full; i++) {
+		struct mpn_personality *p = nic->pers[i];
+
+		if (!p->share.priority || p->flow.tx.ring == NULL)
+			continue;
+		fill_bucket(p, now_ns);
+		sent += flow_send_bytes(nic, &p->flow.tx, &p->bucket, full);
+	}
+	return sent;
+}
+
+/* One that has its turn: until its deficit or its flow is empty, or the port is full. */
+static unsigned
+take_turn(struct mpn_nic *nic, struct mpn_personality *p, bool *full)
+{
+	unsigned sent = 0, n;
+
+	if (!p->in_turn)
+		p->deficit += (uint64_t)p->share.weight * nic->info.max_frame;
+	p->in_turn = true;
+	do {
+		n = flow_send_bytes(nic, &p->flow.tx, &p->deficit, full);
+		sent += n;
+	} while (n > 0 && !*full && sent < MAX_FRAMES);
+	if (*full || sent >= MAX_FRAMES)
+		return sent; /* it goes on with what is left */
+	p->in_turn = false;
+	if (flow_lane_len(&p->flow.tx) == 0)
+		p->deficit = 0;
+	return sent;
+}
+
+static unsigned
+run_prio_drr(struct mpn_nic *nic, uint64_t now_ns)
+{
+	bool full = false;
+	unsigned sent = send_priority(nic, now_ns, &full);
+	unsigned empty = 0;
+
+	if (nic->next_tx >= nic->nb_pers)
+		nic->next_tx = 0;
+	while (!full && sent < MAX_FRAMES && empty < nic->nb_pers) {
+		struct mpn_personality *p = nic->pers[nic->next_tx];
+
+		if (flow_lane_len(&p->flow.tx) > 0) {
+			empty = 0;
+			sent += take_turn(nic, p, &full);
+		} else {
+			empty++;
+			p->in_turn = false;
+			p->deficit = 0;
+		}
+		if (!p->in_turn)
+			nic->next_tx =
+				(uint8_t)(nic->next_tx + 1 < nic->nb_pers ? nic->next_tx + 1 : 0);
+	}
+	return sent;
+}
+
+const struct sched_ops sched_prio_drr = {.name = "prio-drr", .run = run_prio_drr};
