@@ -23,6 +23,7 @@ stages|timed|Cycles of a request by stage|test/perf/stages.sh --build @
 driver|exact|What the block driver holds|test/perf/driver.sh
 instructions|exact|Instructions of a request|test/perf/instructions_table.sh --build @
 crossover|timed|Copy or refer: the crossover|@/test/perf/crossover
+clients|timed|Clients and back ends|test/perf/clients_table.sh --build @
 engines|timed|One job file, four engines of fio|test/perf/engines_table.sh --build @
 rfc5532|timed|The table of RFC 5532, again|test/perf/rfc5532.sh --build @
 loss|exact|Loss: what is missing, or all from the gap on|@/test/perf/loss

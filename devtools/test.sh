@@ -181,6 +181,8 @@ part_perf() {
 	CC=gcc build release --buildtype=release -Db_lto=true -Dtests=false || return
 	report_run "perf: ratio to nbdkit" 300 test/perf/compare-nbdkit.sh --build "$B/release" --short --check
 	sed -n 's/^ratio/      ratio/p' "$REPORT_DIR/perf__ratio_to_nbdkit.log"
+	# Only that it can be measured: what comes out says nothing while other things run.
+	report_run "perf: clients and back ends" 300 test/perf/clients_table.sh --build "$B/gcc" --quick
 	report_meson perf "$B/gcc" --suite perf
 }
 

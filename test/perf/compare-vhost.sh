@@ -53,7 +53,10 @@ for run in $(seq "$runs"); do
 		"$(tail -n 1 "$T/vhost")"
 done
 [ "$(grep -cE '^[1-9][0-9]*$' "$T/vhost")" -eq "$runs" ] || die "a run gave no number"
+paste "$T/vhost" "$T/ebd" | awk '{ print $1 / $2 }' >"$T/ratios"
 read -r ebd _ _ <<<"$(spread <"$T/ebd")"
 read -r vhost _ _ <<<"$(spread <"$T/vhost")"
-awk -v d="$depth" -v e="$ebd" -v v="$vhost" \
-	'BEGIN { printf "ratio at depth %d: %.2f, medians %d and %d IOPS\n", d, v / e, v, e }'
+read -r mid low high <<<"$(spread <"$T/ratios")"
+awk -v d="$depth" -v e="$ebd" -v v="$vhost" -v r="$mid" -v low="$low" -v high="$high" 'BEGIN {
+	printf "ratio at depth %d: %.2f (%.2f .. %.2f), medians %d and %d IOPS\n", d, r, low, high, v, e
+}'

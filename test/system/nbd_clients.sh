@@ -62,6 +62,17 @@ run 120 fio --name=w --ioengine=nbd --uri="$URI" --rw=randwrite --bs=4k --iodept
 	--size=8M --verify=crc32c --verify_fatal=1 --randrepeat=0 \
 	--name=v --ioengine=nbd --uri="$URI" --offset=8M --size=8M --rw=randwrite --bs=16k --iodepth=16 \
 	--verify=crc32c --verify_fatal=1 --trim_percentage=10
+
+# Every byte was moved once, from its frame to nbdkit's buffer or back: what NBD needs, and no more.
+payload() { # KEY
+	"$BUILD/test/system/telemetry_ask" "$RUNTIME_DIRECTORY/dpdk/mpnic-${PIDS[kit]}/dpdk_telemetry.v2" \
+		/mpnic/payload | grep -oE "\"$1\":[0-9]+" | head -n 1 | cut -d: -f2
+}
+[ "$(payload wire)" -gt $((96 << 20)) ] || fail "only $(payload wire) bytes are counted"
+[ "$(payload copied)" -le "$(payload wire)" ] ||
+	fail "$(payload copied) bytes were copied for $(payload wire) of payload"
+[ "$(payload bounced)" -le $(($(payload wire) / 100)) ] ||
+	fail "$(payload bounced) bytes were moved twice of $(payload wire)"
 nbd_stop kit
 
 # Nothing writes to a volume that is read-only.
