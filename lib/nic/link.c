@@ -14,10 +14,12 @@
 #include "mpn_log.h"
 #include "mpn_parse.h"
 
+#define MIN_PAIRS 16 /* the virtio driver wants 32 descriptors at least */
 #define VIRTIO_MAX_MTU 9600 /* virtio_user receives frames of at most 9728 bytes */
 
 static const char *const no_keys[] = {NULL};
 static const char *const virtio_keys[] = {"wait", "place", NULL};
+static const char *const card_keys[] = {"place", NULL};
 static const char *const memif_keys[] = {"role", "wait", NULL};
 
 static const struct link_kind link_kinds[] = {
@@ -101,10 +103,12 @@ static const struct link_kind link_kinds[] = {
 	},
 	{
 		.pub = {.name = "pci",
-			.synopsis = "pci:ADDR",
-			.help = "a network card that DPDK drives, such as pci:0000:03:00.0",
+			.synopsis = "pci:ADDR[,place=PAIRS]",
+			.help = "a network card that DPDK drives, such as pci:0000:03:00.0; place: "
+				"read data comes on a queue of its own",
 			.needs_root = true},
-		.quirks = LINK_NEEDS_PCI | LINK_PROMISCUOUS,
+		.quirks = LINK_NEEDS_PCI | LINK_PROMISCUOUS | LINK_DEVARGS,
+		.keys = card_keys,
 		.open = pci_open,
 	},
 	{
@@ -118,9 +122,11 @@ static const struct link_kind link_kinds[] = {
 	},
 	{
 		.pub = {.name = "dev",
-			.synopsis = "dev:DEVARGS",
-			.help = "any DPDK device: a port that is there, or made from DEVARGS"},
-		.quirks = LINK_PROMISCUOUS,
+			.synopsis = "dev:DEVARGS[,place=PAIRS]",
+			.help = "any DPDK device: a port that is there, or made from DEVARGS; "
+				"place: read data comes on a queue of its own"},
+		.quirks = LINK_PROMISCUOUS | LINK_DEVARGS,
+		.keys = card_keys,
 		.open = dev_open,
 	},
 };
@@ -220,6 +226,45 @@ parse_opts(const char *opts, struct link_spec *spec)
 	}
 }
 
+/* KEY=VALUE of the kind, in the len bytes at text? */
+static bool
+read_opt(const struct link_kind *kind, const char *text, size_t len, struct link_opt *opt)
+{
+	const char *eq = memchr(text, '=', len);
+	size_t key = eq != NULL ? (size_t)(eq - text) : len;
+
+	if (key == len || key >= sizeof(opt->key) || len - key > sizeof(opt->value))
+		return false;
+	*opt = (struct link_opt){0};
+	memcpy(opt->key, text, key);
+	memcpy(opt->value, eq + 1, len - key - 1);
+	return kind_has_key(kind, opt->key);
+}
+
+/* Options of ours may be anywhere behind the device among DPDK's, which stay as they are. */
+static int
+parse_devargs(const char *arg, struct link_spec *spec)
+{
+	struct link_opt opt;
+	size_t used = 0, len;
+
+	for (; *arg != '\0'; arg += len + (arg[len] == ',')) {
+		len = strcspn(arg, ",");
+		if (used > 0 && spec->nb_opts < LINK_MAX_OPTS &&
+			read_opt(spec->kind, arg, len, &opt)) {
+			spec->opts[spec->nb_opts++] = opt;
+			continue;
+		}
+		if (used + len + 2 > sizeof(spec->arg))
+			return -EINVAL;
+		if (used > 0)
+			spec->arg[used++] = ',';
+		memcpy(spec->arg + used, arg, len);
+		used += len;
+	}
+	return used > 0 ? 0 : -EINVAL;
+}
+
 int
 link_parse(const char *text, struct link_spec *spec)
 {
@@ -237,6 +282,12 @@ link_parse(const char *text, struct link_spec *spec)
 		return mpn_log_err(EINVAL, "nic", "link '%s': unknown kind; expected one of %s",
 			text, list_synopses(all, sizeof(all)));
 	arg = strchr(text, ':') + 1;
+	if (spec->kind->quirks & LINK_DEVARGS) {
+		if (parse_devargs(arg, spec) < 0)
+			return mpn_log_err(EINVAL, "nic", "link '%s': expected %s", text,
+				spec->kind->pub.synopsis);
+		return 0;
+	}
 	len = spec->kind->keys != NULL ? strcspn(arg, ",") : strlen(arg);
 	if (len == 0 || len >= sizeof(spec->arg))
 		return mpn_log_err(
@@ -279,6 +330,19 @@ link_opt(const struct link_spec *spec, const char *key, const char *dflt)
 			return spec->opts[i].value;
 	}
 	return dflt;
+}
+
+int
+link_read_place(struct link *l, uint64_t max)
+{
+	const char *place = link_opt(&l->spec, "place", "0");
+	uint64_t pairs;
+
+	if (mpn_parse_u64(place, 0, max, &pairs) < 0 || (pairs > 0 && pairs < MIN_PAIRS))
+		return mpn_log_err(EINVAL, "nic", "link '%s': place '%s': expected %d to %lu, or 0",
+			l->spec.text, place, MIN_PAIRS, max);
+	l->place = (uint16_t)pairs;
+	return 0;
 }
 
 /* The driver's state may change on its own threads: have the NIC look. */

@@ -23,6 +23,7 @@ enum link_quirk {
 	LINK_NEEDS_PCI = 1 << 0, /* the EAL must scan the PCI bus */
 	LINK_SOFT_MAC = 1 << 1, /* our station address is not the driver's */
 	LINK_PROMISCUOUS = 1 << 2, /* ask for all frames: groups would not come otherwise */
+	LINK_DEVARGS = 1 << 3, /* the argument goes to DPDK, commas and all, except for its keys */
 };
 
 /* For an error line: the link, its kind. */
@@ -62,6 +63,7 @@ struct link {
 	uint32_t frame_room; /* bytes the driver may put into one mbuf, when more than a frame */
 	bool needs_replug; /* the driver cannot find a lost peer again */
 	uint16_t place; /* pairs of the data queue to receive on, see nic_post.h; 0: none */
+	bool split; /* the port splits frames for it and must be told which */
 	bool data_tx; /* the peer may have a data queue */
 	atomic_bool data_up; /* and has one now */
 	char dev_name[64]; /* of the vdev or PCI device */
@@ -97,6 +99,9 @@ const char *link_opt(const struct link_spec *spec, const char *key, const char *
 
 /* Does it start as an address on the PCI bus does: DDDD:BB:DD.F or BB:DD.F? */
 bool link_is_pci_address(const char *s);
+
+/* Read place=PAIRS, at most max, into l->place. Logs what is wrong. 0, -EINVAL */
+int link_read_place(struct link *l, uint64_t max) MPN_MUST_CHECK;
 
 /* The n-th row of the table, NULL at the end. */
 const struct link_kind *link_kind_at(unsigned n);

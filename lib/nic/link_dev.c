@@ -14,6 +14,7 @@
 
 #include "link.h"
 #include "mpn_log.h"
+#include "nic_post.h"
 
 /* ---- pci, dev ---- */
 
@@ -60,6 +61,16 @@ take_existing(struct link *l, const char *name)
 	return rte_eth_dev_get_port_by_name(name, &l->port_id) == 0;
 }
 
+/* What the card has to offer for it is looked at with its port. */
+static int
+read_place(struct link *l)
+{
+	int rc = link_read_place(l, NIC_POST_MAX_PAIRS);
+
+	l->split = rc == 0 && l->place > 0;
+	return rc;
+}
+
 int
 pci_open(struct link *l)
 {
@@ -67,6 +78,8 @@ pci_open(struct link *l)
 		return mpn_log_err(EINVAL, "nic",
 			"link '%s': '%s': expected an address such as 0000:03:00.0", l->spec.text,
 			l->spec.arg);
+	if (read_place(l) < 0)
+		return -EINVAL;
 	return take_existing(l, l->spec.arg) ? 0 : probe(l, l->spec.arg);
 }
 
@@ -75,6 +88,8 @@ dev_open(struct link *l)
 {
 	char name[RTE_DEV_NAME_MAX_LEN];
 
+	if (read_place(l) < 0)
+		return -EINVAL;
 	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(l->spec.arg, ","), l->spec.arg);
 	return take_existing(l, name) ? 0 : probe(l, l->spec.arg);
 }
@@ -102,8 +117,9 @@ open_member(struct link *l, const char *text, size_t len)
 	(void)snprintf(one, sizeof(one), "%.*s", (int)len, text);
 	if (link_parse(one, &spec) < 0)
 		return NULL;
-	/* The bond would hold on to the device the link takes out. */
-	if (spec.kind->replug != NULL || spec.kind->open == bond_open) {
+	/* The bond would hold on to the device the link takes out, and receives on its own queues. */
+	if (spec.kind->replug != NULL || spec.kind->open == bond_open ||
+		link_opt(&spec, "place", NULL) != NULL) {
 		(void)mpn_log_err(EINVAL, "nic", "link '%s': '%s' cannot be part of a bond",
 			l->spec.text, one);
 		return NULL;

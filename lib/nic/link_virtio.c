@@ -23,10 +23,7 @@
 
 #include "link_side.h"
 #include "mpn_log.h"
-#include "mpn_parse.h"
 #include "nic_internal.h"
-
-#define MIN_PAIRS 16
 
 /* On a thread of the driver's. Each event is told once. */
 static int
@@ -98,24 +95,10 @@ plug_virtio(struct link *l)
 	return link_try_plug(l, "net_virtio_user", args);
 }
 
-static int
-get_place(struct link *l)
-{
-	const char *place = link_opt(&l->spec, "place", "0");
-	uint64_t max = MPN_MIN(l->want.nb_rxd / 2u, NIC_POST_MAX_PAIRS), pairs;
-
-	/* The driver wants 32 descriptors at least. */
-	if (mpn_parse_u64(place, 0, max, &pairs) < 0 || (pairs > 0 && pairs < MIN_PAIRS))
-		return mpn_log_err(EINVAL, "nic", "link '%s': place '%s': expected %d to %lu, or 0",
-			l->spec.text, place, MIN_PAIRS, max);
-	l->place = (uint16_t)pairs;
-	return 0;
-}
-
 int
 virtio_open(struct link *l)
 {
-	int rc = get_place(l);
+	int rc = link_read_place(l, MPN_MIN(l->want.nb_rxd / 2u, NIC_POST_MAX_PAIRS));
 
 	if (rc < 0)
 		return rc;

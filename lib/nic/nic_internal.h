@@ -127,6 +127,8 @@ struct mpn_nic {
 	uint64_t next_revive_ns;
 	struct rte_mempool *rx_pool;
 	struct nic_post *post; /* what the data queue receives into */
+	struct nic_steer steer; /* what belongs on it, where the port must be told */
+	struct rte_flow *steer_rule; /* NULL: it has not been told */
 	struct link *link;
 	struct mpn_nic_conf conf;
 	struct mpn_nic_info info;
@@ -145,6 +147,20 @@ int nic_port_revive(struct mpn_nic *nic) MPN_MUST_CHECK;
 bool nic_port_link_up(struct mpn_nic *nic);
 /* Tell the port which frames the user wants besides our own. */
 void nic_port_set_modes(const struct mpn_nic *nic);
+
+/* port_split.c: a data queue by buffer split, on a card. */
+/* Can the port do it? Logs why not. */
+int nic_split_probe(
+	struct mpn_nic *nic, const struct rte_eth_dev_info *dev, bool knows_pools) MPN_MUST_CHECK;
+/* Receive offloads that it takes. */
+uint64_t nic_split_offloads(const struct rte_eth_dev_info *dev);
+struct nic_post *
+nic_split_create_post(struct mpn_nic *nic, const struct rte_eth_dev_info *dev, const char *name);
+int nic_split_setup_queue(struct mpn_nic *nic, const struct rte_eth_dev_info *dev,
+	const struct rte_eth_rxconf *rxconf) MPN_MUST_CHECK;
+/* The port has started, is about to stop: the rule that steers data frames comes and goes. */
+int nic_split_start(struct mpn_nic *nic) MPN_MUST_CHECK;
+void nic_split_stop(struct mpn_nic *nic);
 
 /* classify.c */
 unsigned nic_receive(struct mpn_nic *nic);

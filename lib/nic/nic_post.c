@@ -10,6 +10,9 @@
  *
  * virtio puts its own header in front of the data: what follows in a second mbuf starts that much before
  * the headroom's end, so BEFORE_PAGE is the headroom less that.
+ *
+ * A card with buffer split takes mbufs as it uses them up, headers from an ordinary pool and pages from this
+ * one, which begin at buf_addr.
  */
 
 #include <stdlib.h>
@@ -47,7 +50,10 @@ struct wish {
 
 struct nic_post {
 	struct rte_mempool *pool;
+	struct rte_mempool *headers; /* with buffer split; else NULL, and pool has them too */
 	unsigned pairs;
+	uint32_t before; /* bytes of an mbuf in front of its page */
+	uint32_t least; /* bytes a page must have */
 	uint32_t page_bytes;
 	uint32_t page_stride;
 	uint8_t *pages; /* ours */
@@ -92,11 +98,11 @@ dress_page(struct nic_post *post, struct rte_mbuf *m, const struct wish *wish, e
 {
 	struct dress *d = dress_of(m);
 
-	m->buf_addr = (uint8_t *)wish->page - BEFORE_PAGE;
+	m->buf_addr = (uint8_t *)wish->page - post->before;
 	m->buf_iova = (rte_eal_iova_mode() == RTE_IOVA_VA ? (rte_iova_t)(uintptr_t)wish->page
 							  : rte_mem_virt2iova(wish->page)) -
-		      BEFORE_PAGE;
-	m->buf_len = (uint16_t)(BEFORE_PAGE + wish->bytes);
+		      post->before;
+	m->buf_len = (uint16_t)(post->before + wish->bytes);
 	*d = (struct dress){wish->page, wish->cookie, (uint8_t)use, true};
 	post->nb_ring++;
 }
@@ -111,12 +117,12 @@ take_wish(struct nic_post *post)
 	return wish;
 }
 
+/* What was posted first, or a page of ours. */
 static void
-dress_pair(struct nic_post *post, struct rte_mbuf *header, struct rte_mbuf *page)
+dress_next(struct nic_post *post, struct rte_mbuf *page)
 {
 	struct wish wish;
 
-	dress_header(header);
 	if (post->nb_wishes > 0) {
 		wish = take_wish(post);
 		dress_page(post, page, &wish, USE_POSTED);
@@ -132,8 +138,23 @@ dress_pair(struct nic_post *post, struct rte_mbuf *header, struct rte_mbuf *page
 bool
 nic_post_due(const struct nic_post *post)
 {
-	return post->running &&
+	return post->running && post->headers == NULL &&
 	       (post->home == NULL || post->nb_wishes > 0 || post->nb_ring < post->want);
+}
+
+/* With buffer split: pages alone. Without one the port drops the frame it has and keeps its ring full. */
+static int
+hand_out_pages(struct nic_post *post, void **objs, unsigned n)
+{
+	unsigned spare = n > post->nb_wishes ? n - post->nb_wishes : 0;
+
+	if (!post->running || n > post->nb_free || spare > post->nb_free_pages)
+		return -ENOBUFS;
+	for (unsigned k = 0; k < n; k++) {
+		objs[k] = post->free[--post->nb_free];
+		dress_next(post, objs[k]);
+	}
+	return 0;
 }
 
 /*
@@ -146,6 +167,8 @@ hand_out(struct rte_mempool *pool, void **objs, unsigned n)
 	struct nic_post *post = pool->pool_config;
 	unsigned nb_pairs = n / 2, spare, i = 0;
 
+	if (post->headers != NULL)
+		return hand_out_pages(post, objs, n);
 	spare = nb_pairs > post->nb_wishes ? nb_pairs - post->nb_wishes : 0;
 	if (!nic_post_due(post) || n > post->nb_free || spare > post->nb_free_pages)
 		return -ENOBUFS;
@@ -155,8 +178,10 @@ hand_out(struct rte_mempool *pool, void **objs, unsigned n)
 		dress_header(objs[i++]);
 		post->stats.resync++;
 	}
-	for (; i < n; i += 2)
-		dress_pair(post, objs[i], objs[i + 1]);
+	for (; i < n; i += 2) {
+		dress_header(objs[i]);
+		dress_next(post, objs[i + 1]);
+	}
 	return 0;
 }
 
@@ -240,16 +265,17 @@ init_mbuf(struct rte_mempool *pool, void *arg, void *obj, unsigned index)
 	rte_pktmbuf_init(pool, arg, obj, index);
 }
 
+/* Each mbuf has room bytes of its own. */
 static int
-make_pool(struct nic_post *post, const char *name, unsigned nb, int socket_id)
+make_pool(struct nic_post *post, const char *name, unsigned nb, uint16_t room, int socket_id)
 {
 	struct rte_pktmbuf_pool_private priv = {
-		.mbuf_data_room_size = HEADER_ROOM, .mbuf_priv_size = sizeof(struct dress)};
+		.mbuf_data_room_size = room, .mbuf_priv_size = sizeof(struct dress)};
 	struct rte_pktmbuf_pool_private *told;
 	int rc;
 
 	post->pool = rte_mempool_create_empty(name, nb,
-		sizeof(struct rte_mbuf) + sizeof(struct dress) + HEADER_ROOM, 0, sizeof(priv),
+		sizeof(struct rte_mbuf) + (uint32_t)sizeof(struct dress) + room, 0, sizeof(priv),
 		socket_id, 0);
 	if (post->pool == NULL)
 		return -rte_errno;
@@ -261,9 +287,9 @@ make_pool(struct nic_post *post, const char *name, unsigned nb, int socket_id)
 	if (rc < 0)
 		return rc;
 	(void)rte_mempool_obj_iter(post->pool, init_mbuf, NULL);
-	/* What the driver is told a frame finds: the header's room and the page's. */
+	/* What the driver is told a frame finds: the header's room, if any, and the page's. */
 	told = rte_mempool_get_priv(post->pool);
-	told->mbuf_data_room_size = (uint16_t)(HEADER_ROOM + post->page_bytes);
+	told->mbuf_data_room_size = (uint16_t)(room + post->page_bytes);
 	post->ready = true;
 	return 0;
 }
@@ -282,27 +308,66 @@ make_pages(struct nic_post *post, unsigned nb, int socket_id)
 	return 0;
 }
 
+static struct nic_post *
+abandon(struct nic_post *post, int rc)
+{
+	rte_mempool_free(post->pool);
+	rte_mempool_free(post->headers);
+	free_post(post);
+	return mpn_err_null(-rc);
+}
+
+static struct nic_post *
+start_post(unsigned pairs, unsigned nb_mbufs, uint32_t page_bytes)
+{
+	struct nic_post *post = calloc(1, sizeof(*post));
+
+	if (post == NULL)
+		return NULL;
+	post->pairs = pairs;
+	post->page_bytes = page_bytes;
+	post->free = calloc(nb_mbufs, sizeof(*post->free));
+	if (post->free == NULL) {
+		free(post);
+		return NULL;
+	}
+	return post;
+}
+
 struct nic_post *
 nic_post_create(const char *name, unsigned pairs, uint32_t page_bytes, int socket_id)
 {
-	struct nic_post *post = calloc(1, sizeof(*post));
 	unsigned nb = 2 * (pairs + IN_HANDS);
+	struct nic_post *post = start_post(pairs, nb, page_bytes);
 	int rc;
 
 	if (post == NULL)
 		return mpn_err_null(ENOMEM);
-	post->pairs = pairs;
-	post->page_bytes = page_bytes;
-	post->free = calloc(nb, sizeof(*post->free));
-	rc = post->free != NULL ? make_pages(post, pairs + IN_HANDS, socket_id) : -ENOMEM;
+	post->before = BEFORE_PAGE;
+	rc = make_pages(post, pairs + IN_HANDS, socket_id);
 	if (rc == 0)
-		rc = make_pool(post, name, nb, socket_id);
-	if (rc < 0) {
-		rte_mempool_free(post->pool);
-		free_post(post);
-		return mpn_err_null(-rc);
-	}
-	return post;
+		rc = make_pool(post, name, nb, HEADER_ROOM, socket_id);
+	return rc < 0 ? abandon(post, rc) : post;
+}
+
+struct nic_post *
+nic_post_create_split(
+	const char *name, unsigned pairs, unsigned ring, uint32_t page_bytes, int socket_id)
+{
+	char headers[RTE_MEMPOOL_NAMESIZE];
+	unsigned nb = ring + IN_HANDS;
+	struct nic_post *post = start_post(pairs, nb, page_bytes);
+	int rc;
+
+	if (post == NULL)
+		return mpn_err_null(ENOMEM);
+	post->least = page_bytes;
+	(void)snprintf(headers, sizeof(headers), "%s_h", name);
+	post->headers = rte_pktmbuf_pool_create(headers, nb, 0, 0, HEADER_ROOM, socket_id);
+	rc = post->headers != NULL ? make_pages(post, nb, socket_id) : -rte_errno;
+	if (rc == 0)
+		rc = make_pool(post, name, nb, 0, socket_id);
+	return rc < 0 ? abandon(post, rc) : post;
 }
 
 void
@@ -313,6 +378,7 @@ nic_post_retire(struct nic_post *post)
 	nic_post_set_owner(post, NULL, NULL);
 	post->running = false;
 	post->retired = true;
+	mpn_nic_pool_retire(post->headers);
 	mpn_nic_pool_retire(post->pool);
 }
 
@@ -340,6 +406,12 @@ nic_post_pool(const struct nic_post *post)
 	return post->pool;
 }
 
+struct rte_mempool *
+nic_post_headers(const struct nic_post *post)
+{
+	return post->headers;
+}
+
 void *
 nic_post_cookie(const struct nic_post *post, struct rte_mbuf *seg)
 {
@@ -351,7 +423,8 @@ nic_post_cookie(const struct nic_post *post, struct rte_mbuf *seg)
 bool
 nic_post_owns(const struct nic_post *post, const struct rte_mbuf *seg)
 {
-	return post != NULL && seg->pool == post->pool;
+	return post != NULL &&
+	       (seg->pool == post->pool || (post->headers != NULL && seg->pool == post->headers));
 }
 
 void
@@ -361,6 +434,8 @@ nic_post_received(struct nic_post *post, struct rte_mbuf *const *mbufs, unsigned
 		for (struct rte_mbuf *s = mbufs[i]; s != NULL; s = s->next) {
 			struct dress *d = dress_of(s);
 
+			if (post->headers != NULL && s->pool != post->pool)
+				continue;
 			post->nb_ring -= d->in_ring;
 			d->in_ring = false;
 		}
@@ -378,6 +453,12 @@ nic_post_set_owner(struct nic_post *post, void *owner, nic_post_home_cb home)
 	post->nb_wishes = 0;
 }
 
+uint32_t
+nic_post_least(const struct nic_post *post)
+{
+	return post->least;
+}
+
 unsigned
 nic_post_size(const struct nic_post *post)
 {
@@ -393,7 +474,7 @@ nic_post_pairs(const struct nic_post *post)
 unsigned
 nic_post_room(const struct nic_post *post)
 {
-	unsigned used = nic_post_pairs(post);
+	unsigned used = post->headers != NULL ? post->nb_wishes : nic_post_pairs(post);
 
 	return used < post->pairs ? post->pairs - used : 0;
 }
@@ -401,7 +482,7 @@ nic_post_room(const struct nic_post *post)
 bool
 nic_post_page(struct nic_post *post, void *page, uint32_t bytes, void *cookie)
 {
-	if (nic_post_room(post) == 0 || bytes > UINT16_MAX - BEFORE_PAGE)
+	if (nic_post_room(post) == 0 || bytes < post->least || bytes > UINT16_MAX - post->before)
 		return false;
 	post->wishes[(post->first_wish + post->nb_wishes++) % NIC_POST_MAX_PAIRS] =
 		(struct wish){page, cookie, bytes};

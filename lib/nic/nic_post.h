@@ -10,6 +10,11 @@
  *                                  v               v
  *                      memory of a personality     memory of ours
  *
+ * The port of a machine's peer takes what is posted and no more. A network card with buffer split has a
+ * ring that is always full, so that what is posted waits for its turn to go there, and headers come from a
+ * pool of their own. What it writes behind a header is as long as the ring says, not the mbuf: a page must
+ * be as large as that.
+ *
  * All of it belongs to the NIC's thread.
  */
 
@@ -44,10 +49,18 @@ struct nic_post_stats {
  */
 struct nic_post *
 nic_post_create(const char *name, unsigned pairs, uint32_t page_bytes, int socket_id);
+/*
+ * The same for a port with buffer split: pairs may be posted besides those in a ring of at most ring
+ * pairs, all of page_bytes. Received mbufs come from both pools.
+ */
+struct nic_post *nic_post_create_split(
+	const char *name, unsigned pairs, unsigned ring, uint32_t page_bytes, int socket_id);
 /* The port has let go of the ring. What personalities still hold is waited for as any pool is. */
 void nic_post_retire(struct nic_post *post);
 /* What the port receives into. */
 struct rte_mempool *nic_post_pool(const struct nic_post *post);
+/* With buffer split, what it receives headers into, and pages come from the one above; else NULL. */
+struct rte_mempool *nic_post_headers(const struct nic_post *post);
 /* The port runs: it may fill its ring. A stopped one may not, and what was not in it yet comes home. */
 void nic_post_run(struct nic_post *post, bool running);
 /* These have been received: their pages are not in the ring any more. */
@@ -63,6 +76,8 @@ bool nic_post_owns(const struct nic_post *post, const struct rte_mbuf *seg);
  * what is asked for by nic_post_want(). NULL: nobody, the ring is kept full of pages of ours.
  */
 void nic_post_set_owner(struct nic_post *post, void *owner, nic_post_home_cb home);
+/* Bytes a page must have at least. */
+uint32_t nic_post_least(const struct nic_post *post);
 /* Pairs the ring has room for. */
 unsigned nic_post_size(const struct nic_post *post);
 /* Pairs in the ring, or on their way there, that no frame has taken. */
@@ -71,13 +86,25 @@ unsigned nic_post_pairs(const struct nic_post *post);
 unsigned nic_post_room(const struct nic_post *post);
 /*
  * The rest of a frame goes to [page, page + bytes), memory the port can write to, after what was posted
- * before. It belongs to the NIC until home() has been called with the cookie. False: no room.
+ * before. It belongs to the NIC until home() has been called with the cookie. False: no room, or too small.
  */
 bool nic_post_page(struct nic_post *post, void *page, uint32_t bytes, void *cookie);
 /* There must be so many pairs in the ring: pages of ours where there are fewer. */
 void nic_post_want(struct nic_post *post, unsigned pairs);
 /* The next refill may fill the ring up. False: there is no reason to. */
 bool nic_post_due(const struct nic_post *post);
+
+/* Which frames belong on the data queue: of this type, with all these bits in the byte that far behind it. */
+struct nic_steer {
+	uint16_t ethertype; /* host byte order; 0: none do */
+	uint8_t offset;
+	uint8_t bits;
+};
+/*
+ * Have the port send these to its data queue, where that is not up to the peer. 0; else the reason has been
+ * logged: the port cannot tell them from others.
+ */
+int mpn_nic_post_steer(struct mpn_nic *nic, const struct nic_steer *steer) MPN_MUST_CHECK;
 
 const struct nic_post_stats *nic_post_stats(const struct nic_post *post);
 

@@ -25,6 +25,8 @@ enum driver_quirk {
 	DRIVER_SETS_MTU = 1 << 2, /* the MTU of its interface is set by a call of its own */
 	DRIVER_READS_BY_CPU = 1 << 3, /* sends from where the frame's virtual address says */
 	DRIVER_PASSES_FRAMES = 1 << 4, /* what is received are the sender's own mbufs */
+	DRIVER_KNOWS_POOLS =
+		1 << 5, /* receives only into memory that was a pool's from the start */
 };
 
 static unsigned
@@ -41,6 +43,8 @@ driver_quirks(const char *driver)
 		{"net_memif", DRIVER_MTU_IS_WRONG | DRIVER_READS_BY_CPU},
 		{"net_af_packet", DRIVER_MTU_IS_WRONG},
 		{"net_tap", DRIVER_SETS_MTU | DRIVER_READS_BY_CPU},
+		{"mlx5_pci", DRIVER_KNOWS_POOLS},
+		{"mlx5_auxiliary", DRIVER_KNOWS_POOLS},
 	};
 
 	for (unsigned i = 0; i < MPN_ARRAY_SIZE(rows); i++) {
@@ -109,17 +113,19 @@ make_rx_pool(struct mpn_nic *nic)
 
 /* A page of ours takes what the largest frame has behind its header. */
 static int
-make_post(struct mpn_nic *nic)
+make_post(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	if (!nic->data_rx || nic->post != NULL)
 		return 0;
 	(void)snprintf(name, sizeof(name), "mpn_post%u", nic->port_id);
-	nic->post = nic_post_create(name, nic->link->place,
-		RTE_ALIGN_CEIL(
-			nic->info.max_frame + FRAME_SLACK - NIC_POST_HEADER, RTE_CACHE_LINE_SIZE),
-		nic->info.socket_id);
+	nic->post = nic->link->split ? nic_split_create_post(nic, dev, name)
+				     : nic_post_create(name, nic->link->place,
+					       RTE_ALIGN_CEIL(nic->info.max_frame + FRAME_SLACK -
+								      NIC_POST_HEADER,
+						       RTE_CACHE_LINE_SIZE),
+					       nic->info.socket_id);
 	if (nic->post == NULL)
 		return mpn_log_err(ENOMEM, "nic", "link '%s': no memory for place=%u",
 			nic->info.link, nic->link->place);
@@ -128,13 +134,15 @@ make_post(struct mpn_nic *nic)
 
 /* The second queue: small where pages are posted, as deep as the first one where frames are sent. */
 static int
-setup_data_queues(struct mpn_nic *nic, const struct rte_eth_rxconf *rxconf,
-	const struct rte_eth_txconf *txconf)
+setup_data_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev,
+	const struct rte_eth_rxconf *rxconf, const struct rte_eth_txconf *txconf)
 {
 	unsigned socket = (unsigned)nic->info.socket_id;
 	int rc = 0;
 
-	if (nic->data_rx)
+	if (nic->data_rx && nic->link->split)
+		rc = nic_split_setup_queue(nic, dev, rxconf);
+	else if (nic->data_rx)
 		rc = rte_eth_rx_queue_setup(nic->port_id, NIC_DATA_QUEUE,
 			(uint16_t)(2 * nic->link->place), socket, rxconf, nic_post_pool(nic->post));
 	if (rc == 0 && nic->data_tx)
@@ -159,7 +167,7 @@ setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	if (rc == 0)
 		rc = rte_eth_tx_queue_setup(nic->port_id, 0, nic->info.nb_txd, socket, &txconf);
 	if (rc == 0)
-		rc = setup_data_queues(nic, &rxconf, &txconf);
+		rc = setup_data_queues(nic, dev, &rxconf, &txconf);
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': cannot set up queues of %u and %u: %s",
 			nic->info.link, nic->info.nb_rxd, nic->info.nb_txd, strerror(-rc));
@@ -172,6 +180,13 @@ configure_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	struct rte_eth_conf conf = {0};
 	int rc;
 
+	if (nic->link->split) {
+		rc = nic_split_probe(
+			nic, dev, driver_quirks(dev->driver_name) & DRIVER_KNOWS_POOLS);
+		if (rc < 0)
+			return rc;
+		conf.rxmode.offloads = nic_split_offloads(dev) & ~dev->rx_queue_offload_capa;
+	}
 	conf.rxmode.mtu = MPN_MIN(nic->info.mtu, dev->max_mtu);
 	if (driver_quirks(dev->driver_name) & DRIVER_MTU_IS_WRONG)
 		conf.rxmode.mtu = MPN_MIN(nic->info.mtu, RTE_ETHER_MTU);
@@ -242,7 +257,7 @@ setup_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	if (rc == 0 && nic->rx_pool == NULL)
 		rc = make_rx_pool(nic);
 	if (rc == 0)
-		rc = make_post(nic);
+		rc = make_post(nic, dev);
 	if (rc == 0)
 		rc = setup_queues(nic, dev);
 	if (rc < 0)
@@ -313,18 +328,22 @@ nic_port_revive(struct mpn_nic *nic)
 	return rc;
 }
 
+/* A ring with buffer split is filled when its port starts, the other by nobody until there is an owner. */
 int
 nic_port_start(struct mpn_nic *nic)
 {
-	int rc = rte_eth_dev_start(nic->port_id);
+	int rc;
 
+	if (nic->link->split)
+		nic_post_run(nic->post, true);
+	rc = rte_eth_dev_start(nic->port_id);
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': cannot start the port: %s",
 			nic->info.link, strerror(-rc));
 	if (nic->post != NULL)
 		nic_post_run(nic->post, nic->data_rx);
 	nic_port_set_modes(nic);
-	return 0;
+	return nic_split_start(nic);
 }
 
 /*
@@ -349,6 +368,7 @@ nic_port_stop(struct mpn_nic *nic)
 {
 	if (nic->post != NULL)
 		nic_post_run(nic->post, false);
+	nic_split_stop(nic);
 	/* It may be an interface that others use. */
 	if (rte_eth_promiscuous_get(nic->port_id) == 1)
 		(void)rte_eth_promiscuous_disable(nic->port_id);
@@ -382,12 +402,29 @@ mpn_nic_post_flush(struct mpn_nic *nic)
 		(void)rte_eth_rx_burst(nic->port_id, NIC_DATA_QUEUE, &none, 0);
 }
 
+/* What it held goes back when its queues are set up again. */
+static int
+restart_port(struct mpn_nic *nic)
+{
+	struct rte_eth_dev_info dev;
+	int rc;
+
+	nic_port_stop(nic);
+	rc = look_at_port(nic, &dev);
+	if (rc == 0)
+		rc = setup_port(nic, &dev);
+	return rc < 0 ? rc : nic_port_start(nic);
+}
+
 void
 mpn_nic_post_recall(struct mpn_nic *nic)
 {
 	if (nic->post == NULL || nic->link->port_id == RTE_MAX_ETHPORTS)
 		return;
-	nic_port_lose(nic);
+	if (nic->link->split)
+		nic->running = restart_port(nic) == 0;
+	else
+		nic_port_lose(nic);
 	nic_lose_link(nic);
 }
 

@@ -171,12 +171,13 @@ static uint32_t
 find_pages(struct st_cmd *cmd, struct st_page *pages)
 {
 	uint32_t p = xfer_ini_p(cmd->dev->ini), off, len, nb = 0;
+	uint32_t least = nic_post_least(cmd->dev->nic->place->post);
 
 	for (off = 0; off < cmd->xfer.len; off += len, nb++) {
 		struct st_page *page = &pages[nb];
 
 		len = MPN_MIN(p, cmd->xfer.len - off);
-		if (st_cmd_locate(cmd, off, &page->mem) < len)
+		if (len < least || st_cmd_locate(cmd, off, &page->mem) < len)
 			return 0;
 		page->arena = st_arena_find(&cmd->dev->nic->arenas, page->mem, len);
 		if (page->arena == NULL)
@@ -477,14 +478,31 @@ free_place(struct st_place *pl)
 	free(pl);
 }
 
+/* Bulk data and nothing else: the flag is in the low byte of the flags. */
+static int
+steer(const struct st_nic *n)
+{
+	struct nic_steer steer = {
+		.ethertype = rte_be_to_cpu_16(n->ethertype_to_initiator),
+		.offset = offsetof(struct wire_ebd, flags) - offsetof(struct wire_ebd, ver_kind),
+		.bits = WIRE_F_BULK,
+	};
+
+	return mpn_nic_post_steer(n->nic, &steer);
+}
+
 int
 st_place_init(struct st_nic *n)
 {
 	struct nic_post *post = mpn_nic_post(n->nic);
 	struct st_place *pl;
+	int rc;
 
 	if (post == NULL)
 		return 0;
+	rc = steer(n);
+	if (rc < 0)
+		return rc;
 	pl = calloc(1, sizeof(*pl));
 	if (pl == NULL)
 		return -ENOMEM;

@@ -40,7 +40,7 @@ struct st_place_stats {
 #undef X
 };
 
-/* Of a NIC whose link has a data queue: sets n->place. 0, -ENOMEM */
+/* Of a NIC whose link has a data queue: sets n->place. 0, -ENOMEM, or why data cannot be steered there */
 int st_place_init(struct st_nic *n) MPN_MUST_CHECK;
 /* No device has a request any more. NULL is allowed. */
 void st_place_fini(struct st_nic *n);

@@ -61,6 +61,11 @@ test_link_is_taken_apart(void **state)
 		{"pci:0000:03:00.0", "pci", "0000:03:00.0", 0, NULL, NULL},
 		{"bond:dev:a+dev:b", "bond", "dev:a+dev:b", 0, NULL, NULL},
 		{"dev:net_null0,size=64", "dev", "net_null0,size=64", 0, NULL, NULL},
+		{"dev:net_null0,place=32,size=64", "dev", "net_null0,size=64", 1, "place", "32"},
+		{"dev:net_null0,place=", "dev", "net_null0", 1, "place", ""},
+		{"dev:place=32", "dev", "place=32", 0, NULL, NULL},
+		{"pci:03:00.0,representor=[0,1],place=16", "pci", "03:00.0,representor=[0,1]", 1,
+			"place", "16"},
 	};
 
 	for (unsigned i = 0; i < MPN_ARRAY_SIZE(rows); i++) {

@@ -191,7 +191,10 @@ make_nics(struct bed *b)
 	static unsigned serial;
 	char link[64];
 
-	if (b->conf.virtio) {
+	if (b->conf.links[0] != NULL) {
+		make_nic(b, 1, b->conf.links[1]);
+		make_nic(b, 0, b->conf.links[0]);
+	} else if (b->conf.virtio) {
 		(void)snprintf(link, sizeof(link), "vhost:/tmp/mpnic-bed-%d-%u.sock", (int)getpid(),
 			serial);
 		make_nic(b, 1, link);

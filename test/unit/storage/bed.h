@@ -36,6 +36,7 @@ struct bed_conf {
 	unsigned place; /* pairs of the data queue of virtio, 0: none */
 	enum dev_st_placement placement;
 	bool virtio; /* over vhost and virtio rather than a ring */
+	const char *links[2]; /* over these, if any */
 	bool impatient; /* timers as they are: else nothing is sent again because a core was busy */
 	uint64_t nonce; /* of the next devices */
 	uint16_t queue;
