@@ -297,11 +297,17 @@ open_desk(struct desk *d, struct ebd_server *s, const struct serve_conf *conf)
 		control_run_file(&d->control, conf->tool.prog, conf->config) < 0)
 		return TOOL_USAGE;
 	if (conf->control != NULL) {
-		d->commands = endpoint_open(conf->control, "\n", control_answer, &d->control);
+		d->commands = endpoint_open(&(struct endpoint_conf){.address = conf->control,
+			.end = "\n",
+			.answer = control_answer,
+			.ctx = &d->control});
 		what = d->commands == NULL ? conf->control : NULL;
 	}
 	if (what == NULL && conf->metrics != NULL) {
-		d->metrics = endpoint_open(conf->metrics, "\r\n\r\n", metrics_answer, s);
+		d->metrics = endpoint_open(&(struct endpoint_conf){.address = conf->metrics,
+			.end = "\r\n\r\n",
+			.answer = metrics_answer,
+			.ctx = s});
 		what = d->metrics == NULL ? conf->metrics : NULL;
 	}
 	if (what == NULL)

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "access.h"
 #include "ebd.h"
 #include "mpn_err.h"
 #include "mpn_parse.h"
@@ -48,25 +49,6 @@ run_remove(struct control *c, const char *arg, struct mpn_out *o)
 	return ebd_export_remove(c->server, arg);
 }
 
-/* "UUID", "MAC" or "UUID@MAC": both must be right then. */
-static int
-parse_client(const char *text, struct ebd_access *who)
-{
-	const char *at = strchr(text, '@');
-	char uuid[40];
-
-	memset(who, 0, sizeof(*who));
-	if (at == NULL)
-		return mpn_parse_mac(text, who->mac) == 0 ? 0
-							  : mpn_parse_uuid(text, who->client_uuid);
-	if ((size_t)(at - text) >= sizeof(uuid))
-		return -EINVAL;
-	memcpy(uuid, text, (size_t)(at - text));
-	uuid[at - text] = '\0';
-	return mpn_parse_uuid(uuid, who->client_uuid) == 0 ? mpn_parse_mac(at + 1, who->mac)
-							   : -EINVAL;
-}
-
 /* NAME=CLIENT[,CLIENT...]; none of them is taken when one is wrong. */
 static int
 change_access(struct control *c, const char *arg,
@@ -86,7 +68,7 @@ change_access(struct control *c, const char *arg,
 	for (pass = 0; pass < 2; pass++) {
 		cursor = eq + 1;
 		while ((rc = mpn_parse_item(&cursor, item, sizeof(item))) == 1) {
-			if (parse_client(item, &who) != 0)
+			if (access_parse(item, &who) != 0)
 				return refuse(
 					c, "'%s': expected a UUID, a MAC, UUID@MAC or all", item);
 			rc = pass == 0 ? 0 : change(c->server, name, &who);

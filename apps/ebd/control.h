@@ -14,9 +14,10 @@
 #include <stdio.h>
 
 #include "ebd_server.h"
+#include "endpoint.h"
 #include "mpn_out.h"
 
-#define CONTROL_LINE 4608 /* bytes of a command with its end */
+#define CONTROL_LINE ENDPOINT_QUESTION /* bytes of a command with its end */
 
 /** What commands change. */
 struct control {
@@ -36,23 +37,6 @@ int control_run(struct control *c, const char *line, char *reason, size_t size, 
 void control_help(FILE *f);
 /** Run all lines of a file. Gives -errno after it has printed FILE:LINE: and the reason on stderr. */
 int control_run_file(struct control *c, const char *prog, const char *path);
-
-struct endpoint;
-
-/** Who answers: what came in, up to its end; what goes out. */
-typedef void (*endpoint_answer)(void *ctx, const char *text, FILE *out);
-
-/**
- * Listen at address: the path of a UNIX socket (only its owner may connect), or a port on the loopback
- * interface (only_path: false).
- * @param end  what ends a question: "\n" or "\r\n\r\n"
- * @return NULL with errno
- */
-struct endpoint *
-endpoint_open(const char *address, const char *end, endpoint_answer answer, void *ctx);
-/** Take, answer and end connections; at most a few system calls. NULL is allowed. */
-void endpoint_poll(struct endpoint *e);
-void endpoint_close(struct endpoint *e);
 
 /** An endpoint_answer() for commands; ctx is a struct control. */
 void control_answer(void *ctx, const char *text, FILE *out);

@@ -9,6 +9,8 @@
 #include "mpn_parse.h"
 #include "mpn_personality.h"
 
+#define NSEC_PER_SEC 1000000000ull
+
 /* ---- Reasons ---- */
 
 static char last_error[SHELL_EXPECT_LEN];
@@ -59,6 +61,47 @@ app_stop(struct app *app)
 	app->running = false;
 	/* Only the prompt and signals are left to wait for. */
 	mpn_idler_init(&app->idler, MPN_IDLE_SLEEP);
+}
+
+int
+app_parse_period(const char *text, uint64_t *ns)
+{
+	return mpn_parse_time_ns(text, NSEC_PER_SEC / 10, 86400 * NSEC_PER_SEC, ns);
+}
+
+/* ---- Saving ---- */
+
+void
+app_save_nics(struct shell *sh,
+	void (*fn)(struct shell *sh, struct mpn_nic *nic, const struct mpn_nic_info *info))
+{
+	struct mpn_nic_info info;
+	struct mpn_nic *nic;
+	unsigned i;
+
+	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++) {
+		mpn_nic_get_info(nic, &info);
+		fn(sh, nic, &info);
+	}
+}
+
+void
+app_save_personalities(struct shell *sh,
+	void (*fn)(struct shell *sh, const char *nic, const struct mpn_personality_info *info))
+{
+	struct mpn_personality_info info;
+	struct mpn_nic_info nic_info;
+	struct mpn_personality *p;
+	struct mpn_nic *nic;
+	unsigned i, k;
+
+	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++) {
+		mpn_nic_get_info(nic, &nic_info);
+		for (k = 0; (p = mpn_personality_get(nic, k)) != NULL; k++) {
+			mpn_personality_get_info(p, &info);
+			fn(sh, nic_info.name, &info);
+		}
+	}
 }
 
 /* ---- NICs ---- */
@@ -224,12 +267,16 @@ app_show_what(const struct shell_args *args)
 	return args->n > 0 && strcmp(args->word[0], "json") != 0 ? args->word[0] : "all";
 }
 
+bool
+app_wants_json(const struct shell_args *args)
+{
+	return args->n > 0 && strcmp(args->word[args->n - 1], "json") == 0;
+}
+
 void
 app_show_begin(struct mpn_out *o, struct shell *sh, const struct shell_args *args)
 {
-	bool json = args->n > 0 && strcmp(args->word[args->n - 1], "json") == 0;
-
-	mpn_out_begin(o, sh->out, json);
+	mpn_out_begin(o, sh->out, app_wants_json(args));
 }
 
 static int

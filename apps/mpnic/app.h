@@ -15,15 +15,20 @@
 #include "mpn_out.h"
 #include "shell.h"
 
-#define APP_MAX_LINKS 8
 #define APP_STORAGE "storage" /* the kind of personality that serves volumes */
+
+struct endpoint;
 
 struct app {
 	struct shell shell;
 	struct ebd_server *server; /**< NULL until the first volume */
 	struct mpn_idler idler;
 	enum mpn_idle idle; /**< while running */
+	enum mpn_idle default_idle; /**< that of the start */
+	uint64_t started_ns;
 	uint64_t period_ns; /**< of the rates, 0: none */
+	uint64_t rates_ns; /**< when they are printed next */
+	struct endpoint *remote; /**< where commands come in, too; NULL: nowhere */
 	bool running; /**< NICs and server are polled */
 	bool quit;
 };
@@ -38,6 +43,17 @@ app_of(struct shell *sh)
 /** Start and stop polling. */
 void app_start(struct app *app);
 void app_stop(struct app *app);
+
+/** A time between two prints of the rates. 0 or -EINVAL: expected APP_PERIOD_EXPECTED */
+int app_parse_period(const char *text, uint64_t *ns);
+#define APP_PERIOD_EXPECTED "a time from 100ms to 24h, such as 1s"
+
+/** Call fn with the NIC's name and each of its personalities, for all NICs: to save a state. */
+void app_save_personalities(struct shell *sh,
+	void (*fn)(struct shell *sh, const char *nic, const struct mpn_personality_info *info));
+/** The same with NICs. */
+void app_save_nics(struct shell *sh,
+	void (*fn)(struct shell *sh, struct mpn_nic *nic, const struct mpn_nic_info *info));
 
 /** The NIC of this name, or NULL. */
 struct mpn_nic *app_find_nic(const char *name);
@@ -54,6 +70,12 @@ int app_for_each_nic(struct shell *sh, const char *word,
  */
 int app_find_volume(struct shell *sh, const char *word, const char **volume);
 
+/** What the commands have noted about the personalities of a NIC (NULL: of all) is not needed any more. */
+void app_forget_nic(const char *nic);
+void app_forget_volumes(void);
+/** Save what is last: a personality that is started. For app_save_personalities(). */
+void app_save_started(struct shell *sh, const char *nic, const struct mpn_personality_info *info);
+
 /** Serve on every NIC whose storage personality is started. 0 or -errno after shell_fail() */
 int app_serve_nics(struct app *app);
 
@@ -62,6 +84,8 @@ bool app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size);
 
 /** What a `show` command is to show: its first word; "all" without one. */
 const char *app_show_what(const struct shell_args *args);
+/** Is its last word "json"? */
+bool app_wants_json(const struct shell_args *args);
 /** Start what a `show` command prints: text or, with "json" as its last word, JSON. */
 void app_show_begin(struct mpn_out *o, struct shell *sh, const struct shell_args *args);
 /** Print an array with what print() says about each NIC that is to be shown. */

@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 #include <errno.h>
+#include <string.h>
 
 #include "app.h"
 #include "mpn_parse.h"
@@ -66,6 +67,17 @@ struct change {
 	int priority; /* -1: leave it */
 };
 
+/* None is changed when one is not there. */
+static int
+check_share(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	const struct change *change = arg;
+
+	if (mpn_personality_find(nic, change->name) != NULL)
+		return 0;
+	return shell_refuse(sh, change->name, "no such personality: see show personality");
+}
+
 static int
 set_share(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
@@ -74,8 +86,6 @@ set_share(struct shell *sh, struct mpn_nic *nic, void *arg)
 	struct mpn_personality_info info;
 	int rc;
 
-	if (p == NULL)
-		return shell_refuse(sh, change->name, "no such personality");
 	mpn_personality_get_info(p, &info);
 	if (change->weight != 0)
 		info.share.weight = (uint32_t)change->weight;
@@ -86,6 +96,14 @@ set_share(struct shell *sh, struct mpn_nic *nic, void *arg)
 }
 
 static int
+change_shares(struct shell *sh, const char *nic, struct change *change)
+{
+	int rc = app_for_each_nic(sh, nic, check_share, change);
+
+	return rc == 0 ? app_for_each_nic(sh, nic, set_share, change) : rc;
+}
+
+static int
 run_weight(struct shell *sh, const struct shell_args *args)
 {
 	struct change change = {.name = args->word[1], .priority = -1};
@@ -93,7 +111,7 @@ run_weight(struct shell *sh, const struct shell_args *args)
 	if (mpn_parse_u64(args->word[2], 1, MPN_MAX_WEIGHT, &change.weight) < 0)
 		return shell_refuse(
 			sh, args->word[2], "expected a number from 1 to %d", MPN_MAX_WEIGHT);
-	return app_for_each_nic(sh, args->word[0], set_share, &change);
+	return change_shares(sh, args->word[0], &change);
 }
 
 static int
@@ -105,16 +123,40 @@ run_priority(struct shell *sh, const struct shell_args *args)
 	if (mpn_parse_bool(args->word[2], &on) < 0)
 		return shell_refuse(sh, args->word[2], "expected on or off");
 	change.priority = on;
-	return app_for_each_nic(sh, args->word[0], set_share, &change);
+	return change_shares(sh, args->word[0], &change);
+}
+
+static void
+save_scheduler(struct shell *sh, struct mpn_nic *nic, const struct mpn_nic_info *info)
+{
+	if (strcmp(mpn_nic_scheduler(nic), mpn_sched_name(0)) != 0)
+		fprintf(sh->out, "set scheduler %s %s\n", info->name, mpn_nic_scheduler(nic));
+}
+
+static void
+save_share(struct shell *sh, const char *nic, const struct mpn_personality_info *info)
+{
+	if (info->share.weight != 1)
+		fprintf(sh->out, "set weight %s %s %u\n", nic, info->name, info->share.weight);
+	if (info->share.priority)
+		fprintf(sh->out, "set priority %s %s on\n", nic, info->name);
+}
+
+static void
+save(struct shell *sh)
+{
+	app_save_nics(sh, save_scheduler);
+	app_save_personalities(sh, save_share);
 }
 
 static const struct shell_cmd cmds[] = {
 	{"show flow [NIC|all] [json]", "the RX and TX flows of a NIC's personalities", run_show},
-	{"set scheduler NIC|all SCHEDULER", "fifo or prio-drr: who sends next", run_scheduler},
+	{"set scheduler NIC|all SCHEDULER", "fifo or prio-drr: who sends next", run_scheduler,
+		"set scheduler net_ring0 prio-drr"},
 	{"set weight NIC|all PERSONALITY N", "under prio-drr: its part of the bytes, 1 to 1000",
-		run_weight},
+		run_weight, "set weight net_ring0 net 3"},
 	{"set priority NIC|all PERSONALITY ON", "under prio-drr: on sends before the others",
-		run_priority},
+		run_priority, "set priority all storage on"},
 };
 
 const struct shell_section flow_section = {
@@ -122,4 +164,5 @@ const struct shell_section flow_section = {
 	.help = "the rings between NICs and personalities",
 	.cmds = cmds,
 	.nb_cmds = MPN_ARRAY_SIZE(cmds),
+	.save = save,
 };

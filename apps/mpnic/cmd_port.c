@@ -82,13 +82,28 @@ run_allmulti(struct shell *sh, const struct shell_args *args)
 	return run_mode(sh, args, mpn_nic_set_allmulticast);
 }
 
+static void
+save_modes(struct shell *sh, struct mpn_nic *nic, const struct mpn_nic_info *info)
+{
+	if (info->promiscuous)
+		fprintf(sh->out, "set promisc %s on\n", info->name);
+	if (info->allmulticast)
+		fprintf(sh->out, "set allmulti %s on\n", info->name);
+}
+
+static void
+save(struct shell *sh)
+{
+	app_save_nics(sh, save_modes);
+}
+
 static const struct shell_cmd cmds[] = {
 	{"show port [NIC|all] [json]", "what the port of a NIC is like, and its counters",
 		run_show},
 	{"set promisc NIC|all ON", "on or off: give the network personality others' frames, too",
-		run_promisc},
+		run_promisc, "set promisc net_ring0 on"},
 	{"set allmulti NIC|all ON", "on or off: ask the port for the frames of all groups",
-		run_allmulti},
+		run_allmulti, "set allmulti all on"},
 };
 
 const struct shell_section port_section = {
@@ -96,4 +111,5 @@ const struct shell_section port_section = {
 	.help = "NICs and their ports",
 	.cmds = cmds,
 	.nb_cmds = MPN_ARRAY_SIZE(cmds),
+	.save = save,
 };

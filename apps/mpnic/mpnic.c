@@ -15,179 +15,26 @@
 #include <rte_ethdev.h>
 
 #include "app.h"
-#include "mpn_opt.h"
+#include "endpoint.h"
 #include "mpn_parse.h"
+#include "options.h"
 #include "prompt.h"
+#include "remote.h"
 
-#define NSEC_PER_SEC 1000000000ull
-#define PROMPT_NS 2000000 /* the terminal is looked at so often */
+#define LOOK_NS 2000000 /* terminal, socket and signals are looked at so often */
 #define EAL_OPTIONS_LEN 2048
 #define EAL_MEM_MIB 256
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
-
-struct app_conf {
-	bool interactive;
-	bool help;
-	bool version;
-	bool verbose;
-	const char *cmdline_file;
-	uint64_t period_ns;
-	int idle; /* enum mpn_idle, -1: by the number of cores */
-	const char *links[APP_MAX_LINKS];
-	unsigned nb_links;
-};
-
 static const struct shell_section *const sections[] = {
-	&control_section,
+	/* In the order in which a state is made again. */
 	&port_section,
-	&flow_section,
 	&personality_section,
-	&session_section,
+	&flow_section,
 	&volume_section,
+	&session_section,
+	&control_section,
 	NULL,
 };
-
-/* ---- Command line ---- */
-
-static int
-set_interactive(void *cfg, const char *arg)
-{
-	((struct app_conf *)cfg)->interactive = true;
-	return 0;
-}
-
-static int
-set_help(void *cfg, const char *arg)
-{
-	((struct app_conf *)cfg)->help = true;
-	return 0;
-}
-
-static int
-set_version(void *cfg, const char *arg)
-{
-	((struct app_conf *)cfg)->version = true;
-	return 0;
-}
-
-static int
-set_verbose(void *cfg, const char *arg)
-{
-	((struct app_conf *)cfg)->verbose = true;
-	return 0;
-}
-
-static int
-set_cmdline_file(void *cfg, const char *arg)
-{
-	((struct app_conf *)cfg)->cmdline_file = arg;
-	return arg[0] != '\0' ? 0 : -EINVAL;
-}
-
-static int
-set_period(void *cfg, const char *arg)
-{
-	return mpn_parse_time_ns(
-		arg, NSEC_PER_SEC / 10, 86400 * NSEC_PER_SEC, &((struct app_conf *)cfg)->period_ns);
-}
-
-static int
-set_idle(void *cfg, const char *arg)
-{
-	static const char *const names[] = {"spin", "yield", "sleep", NULL};
-	int i = mpn_parse_choice(arg, names);
-
-	if (i < 0)
-		return i;
-	((struct app_conf *)cfg)->idle = i;
-	return 0;
-}
-
-static int
-add_link(void *cfg, const char *arg)
-{
-	struct app_conf *conf = cfg;
-
-	if (conf->nb_links == APP_MAX_LINKS ||
-		(strcmp(arg, "help") != 0 && mpn_link_kind_of(arg) == NULL))
-		return -EINVAL;
-	conf->links[conf->nb_links++] = arg;
-	return 0;
-}
-
-static const struct mpn_opt opts[] = {
-	{"interactive", 'i', NULL, NULL, "show a prompt; polling begins with the command start",
-		set_interactive},
-	{"cmdline-file", 0, "FILE", "the name of a file", "run the commands in it first",
-		set_cmdline_file},
-	{"stats-period", 0, "TIME", "a time from 100ms to 24h, such as 1s",
-		"print the rates of every personality this often", set_period},
-	{"link", 'l', "LINK", "at most 8 links such as vhost:ebd0.sock, or help",
-		"make a NIC on this link; may be repeated; --link help lists the kinds", add_link},
-	{"idle", 0, "spin|yield|sleep", "spin, yield or sleep",
-		"while nothing arrives; default: sleep on two cores or one, else spin", set_idle},
-	{"verbose", 0, NULL, NULL, "print what DPDK and its drivers have to say", set_verbose},
-	{"version", 'V', NULL, NULL, "print the version", set_version},
-	{"help", 'h', NULL, NULL, "print this", set_help},
-};
-
-static void
-print_usage(const char *prog)
-{
-	printf("usage: %s [EAL options] -- [options]\n\n"
-	       "Shows the faces of multi-personality NICs, at a prompt. Every Ethernet port that "
-	       "the EAL\n"
-	       "finds becomes a NIC, and every --link. Without -i they are polled until SIGINT or "
-	       "SIGTERM.\n\n"
-	       "options:\n",
-		prog);
-	mpn_opt_help(stdout, opts, MPN_ARRAY_SIZE(opts));
-}
-
-static void
-print_links(void)
-{
-	const struct mpn_link_kind *kind;
-	unsigned i;
-
-	for (i = 0; (kind = mpn_link_kind(i)) != NULL; i++)
-		printf("%-40s %s%s\n", kind->synopsis, kind->help,
-			kind->needs_root ? " (needs root)" : "");
-}
-
-/* @return -1: go on; else the exit status */
-static int
-parse_options(struct app_conf *conf, const char *prog, int argc, char **argv)
-{
-	const char **words = calloc((size_t)argc + 1, sizeof(*words));
-	unsigned i;
-	int n;
-
-	if (words == NULL)
-		return EXIT_FAILED;
-	n = mpn_opt_parse("mpnic", opts, MPN_ARRAY_SIZE(opts), argc, argv, conf, words);
-	if (n > 0)
-		fprintf(stderr, "mpnic: '%s': expected an option, see mpnic -- --help\n", words[0]);
-	free(words);
-	if (n != 0)
-		return EXIT_USAGE;
-	if (conf->help) {
-		print_usage(prog);
-		return EXIT_OK;
-	}
-	if (conf->version) {
-		printf("mpnic %s\n", ebd_version());
-		return EXIT_OK;
-	}
-	for (i = 0; i < conf->nb_links; i++) {
-		if (strcmp(conf->links[i], "help") == 0) {
-			print_links();
-			return EXIT_OK;
-		}
-	}
-	return -1;
-}
 
 /* ---- The EAL ---- */
 
@@ -202,18 +49,19 @@ find_separator(int argc, char **argv)
 	return i;
 }
 
-/* "mpnic --help", "mpnic --version" without a "--": the EAL alone would tell about itself. */
+/* What needs no EAL needs no "--" either: the EAL alone would tell about itself. */
 static bool
 is_meant_for_us(int argc, char **argv)
 {
-	static const char *const flags[] = {"-h", "--help", "-V", "--version"};
+	static const char *const flags[] = {"-h", "--help", "-V", "--version", "--commands"};
 	unsigned i;
 
 	for (i = 0; argc == 2 && i < MPN_ARRAY_SIZE(flags); i++) {
 		if (strcmp(argv[1], flags[i]) == 0)
 			return true;
 	}
-	return false;
+	return argc > 1 && (strcmp(argv[1], "--connect") == 0 ||
+				   strncmp(argv[1], "--connect=", strlen("--connect=")) == 0);
 }
 
 /* "-l0" as "-l 0", which is how mpn_eal_start() knows it. */
@@ -280,7 +128,7 @@ start_eal(const struct app_conf *app_conf, int argc, char **argv)
 
 /* ---- Signals ---- */
 
-static volatile sig_atomic_t stop_asked;
+static volatile sig_atomic_t stop_asked, dump_asked;
 
 static void
 on_stop(int sig)
@@ -289,12 +137,20 @@ on_stop(int sig)
 }
 
 static void
+on_dump(int sig)
+{
+	dump_asked = sig;
+}
+
+static void
 catch_signals(void)
 {
+	struct sigaction dump = {.sa_handler = on_dump, .sa_flags = SA_RESTART};
 	struct sigaction sa = {.sa_handler = on_stop, .sa_flags = SA_RESETHAND};
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGUSR1, &dump, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -377,23 +233,47 @@ answer_all(void)
 	return 0;
 }
 
+/* SIGUSR1: all there is to see. */
+static void
+dump(struct app *app)
+{
+	static const char *const lines[] = {"show program", "show port", "show personality",
+		"show flow", "show volume", "show session"};
+	unsigned i;
+
+	dump_asked = 0;
+	for (i = 0; i < MPN_ARRAY_SIZE(lines); i++)
+		(void)shell_run(&app->shell, lines[i]);
+	fflush(app->shell.out);
+}
+
+/* What is looked at now and then. @return false: the prompt has ended */
+static bool
+look_around(struct app *app, struct prompt *prompt, uint64_t now_ns)
+{
+	endpoint_poll(app->remote);
+	if (dump_asked)
+		dump(app);
+	return prompt == NULL || prompt_poll(prompt);
+}
+
 static void
 run(struct app *app, struct prompt *prompt)
 {
-	uint64_t prompt_ns = 0, rates_ns = mpn_now_ns() + app->period_ns;
+	uint64_t look_ns = 0;
 
 	while (!app->quit && !stop_asked) {
 		unsigned work = app->running ? poll_all(app) : answer_all();
 		uint64_t now_ns = mpn_now_ns();
 
-		if (prompt != NULL && now_ns >= prompt_ns) {
-			if (!prompt_poll(prompt))
+		if (now_ns >= look_ns) {
+			if (!look_around(app, prompt, now_ns))
 				return;
-			prompt_ns = now_ns + PROMPT_NS;
+			look_ns = now_ns + LOOK_NS;
 		}
-		if (app->period_ns != 0 && app->running && now_ns >= rates_ns) {
+		if (app->period_ns != 0 && app->running && now_ns >= app->rates_ns) {
 			rates_print(app, now_ns);
-			rates_ns = now_ns + app->period_ns;
+			app->rates_ns = now_ns + app->period_ns;
 		}
 		mpn_idler_round(&app->idler, work);
 	}
@@ -409,6 +289,39 @@ count_cores(void)
 	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
+/* The commands of -e, as if they had been typed. */
+static int
+run_lines(struct app *app, const struct app_conf *conf)
+{
+	char why[SHELL_ERROR_LEN];
+	unsigned i;
+
+	for (i = 0; i < conf->nb_lines && !app->quit; i++) {
+		if (shell_run(&app->shell, conf->lines[i]) != 0) {
+			fprintf(stderr, "mpnic: %s\n", shell_error(&app->shell, why, sizeof(why)));
+			return EXIT_FAILED;
+		}
+	}
+	return EXIT_OK;
+}
+
+static int
+set_up(struct app *app, const struct app_conf *conf)
+{
+	if (make_nics(conf) != 0)
+		return stop_asked ? EXIT_INTERRUPTED : EXIT_FAILED;
+	if (conf->cmdline_file != NULL && shell_run_file(&app->shell, conf->cmdline_file) != 0 &&
+		!conf->interactive)
+		return EXIT_FAILED;
+	if (conf->socket == NULL)
+		return run_lines(app, conf);
+	app->remote = remote_open(&app->shell, conf->socket);
+	if (app->remote != NULL)
+		return run_lines(app, conf);
+	fprintf(stderr, "mpnic: --socket: '%s': %s\n", conf->socket, strerror(errno));
+	return EXIT_FAILED;
+}
+
 static int
 run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 {
@@ -416,30 +329,32 @@ run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 		.shell = {.sections = sections, .values = app_value, .out = stdout},
 		.idle = conf->idle >= 0 ? (enum mpn_idle)conf->idle : default_idle,
 		.period_ns = conf->period_ns,
+		.started_ns = mpn_now_ns(),
 	};
 	struct prompt *prompt = NULL;
-	int status = EXIT_OK;
+	int status;
 
 	app.shell.ctx = &app;
+	app.default_idle = app.idle;
 	app_stop(&app);
-	if (make_nics(conf) != 0)
-		status = stop_asked ? EXIT_INTERRUPTED : EXIT_FAILED;
-	if (status == EXIT_OK && conf->cmdline_file != NULL &&
-		shell_run_file(&app.shell, conf->cmdline_file) != 0 && !conf->interactive)
-		status = EXIT_FAILED;
+	status = set_up(&app, conf);
 	if (status == EXIT_OK && conf->interactive) {
-		prompt = prompt_open(&app.shell);
+		prompt = prompt_open(&app.shell, prompt_run_here);
 		status = prompt != NULL ? EXIT_OK : EXIT_FAILED;
 	}
-	if (status == EXIT_OK) {
+	/* With -e and nothing that keeps it: that was it. */
+	if (status == EXIT_OK && (conf->interactive || conf->nb_lines == 0 || app.remote != NULL)) {
 		if (!conf->interactive && !app.running)
 			app_start(&app);
 		run(&app, prompt);
 	}
 	prompt_close(prompt);
+	endpoint_close(app.remote);
 	ebd_server_destroy(app.server);
 	while (mpn_nic_get(0) != NULL)
 		mpn_nic_destroy(mpn_nic_get(0));
+	app_forget_nic(NULL);
+	app_forget_volumes();
 	return status;
 }
 
@@ -453,9 +368,11 @@ main(int argc, char **argv)
 	int status;
 
 	separator = is_meant_for_us(argc, argv) ? 0 : find_separator(argc, argv);
-	status = parse_options(&conf, argv[0], argc - separator, argv + separator);
+	status = parse_options(&conf, sections, argv[0], argc - separator, argv + separator);
 	if (status >= 0)
 		return status;
+	if (conf.connect != NULL)
+		return remote_use(sections, conf.connect, conf.lines, conf.nb_lines);
 	app_catch_log(conf.verbose);
 	catch_signals();
 	status = start_eal(&conf, separator, argv);

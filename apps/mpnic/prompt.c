@@ -39,6 +39,7 @@ struct row {
 
 struct prompt {
 	struct shell *sh;
+	prompt_run run;
 	struct cmdline *cl;
 	unsigned nb_rows;
 	struct row *rows;
@@ -137,15 +138,22 @@ static struct cmdline_token_ops line_ops = {
 	.complete_get_elt = get_none,
 };
 
+void
+prompt_run_here(struct shell *sh, const char *line)
+{
+	char why[SHELL_ERROR_LEN];
+
+	if (shell_run(sh, line) != 0)
+		fprintf(sh->out, "%s\n", shell_error(sh, why, sizeof(why)));
+	fflush(sh->out);
+}
+
 static void
 run_line(void *parsed, struct cmdline *cl, void *data)
 {
-	char why[SHELL_ERROR_LEN];
-	struct shell *sh = data;
+	struct prompt *p = data;
 
-	if (shell_run(sh, parsed) != 0)
-		fprintf(sh->out, "%s\n", shell_error(sh, why, sizeof(why)));
-	fflush(sh->out);
+	p->run(p->sh, parsed);
 }
 
 /* ---- Building ---- */
@@ -177,7 +185,7 @@ make_row(struct prompt *p, struct row *row, const struct shell_cmd *cmd)
 	}
 	/* Never called: its tokens do not match a line. */
 	row->inst->f = run_line;
-	row->inst->data = p->sh;
+	row->inst->data = p;
 	row->inst->help_str = cmd->help;
 	return 0;
 }
@@ -202,7 +210,7 @@ make_rows(struct prompt *p)
 	p->line_token.ops = &line_ops;
 	p->line_inst->tokens[0] = &p->line_token;
 	p->line_inst->f = run_line;
-	p->line_inst->data = p->sh;
+	p->line_inst->data = p;
 	p->ctx[p->nb_rows] = p->line_inst;
 	return 0;
 }
@@ -220,13 +228,14 @@ let_signals_through(void)
 }
 
 struct prompt *
-prompt_open(struct shell *sh)
+prompt_open(struct shell *sh, prompt_run run)
 {
 	struct prompt *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
 		return mpn_err_null(ENOMEM);
 	p->sh = sh;
+	p->run = run;
 	if (make_rows(p) == 0)
 		p->cl = cmdline_stdin_new(p->ctx, "mpnic> ");
 	if (p->cl == NULL) {

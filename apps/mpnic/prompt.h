@@ -10,8 +10,12 @@
 
 struct prompt;
 
+/** Runs a line that was typed, and says what is wrong with it. */
+typedef void (*prompt_run)(struct shell *sh, const char *line);
+void prompt_run_here(struct shell *sh, const char *line);
+
 /** Show a prompt on the terminal. @return NULL with errno ENOMEM */
-struct prompt *prompt_open(struct shell *sh);
+struct prompt *prompt_open(struct shell *sh, prompt_run run);
 /** Give the terminal back. NULL is allowed. */
 void prompt_close(struct prompt *p);
 /**

@@ -4,8 +4,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "mpn_out.h"
 #include "mpn_parse.h"
 #include "shell.h"
 
@@ -267,21 +269,108 @@ list_commands(const struct shell *sh, const struct shell_section *s)
 		fprintf(sh->out, "  %-*s  %s\n", width, s->cmds[i].syntax, s->cmds[i].help);
 }
 
+static void
+describe_commands(struct mpn_out *o, const struct shell_section *s)
+{
+	unsigned i;
+
+	for (i = 0; i < s->nb_cmds; i++) {
+		const struct shell_cmd *cmd = &s->cmds[i];
+
+		mpn_out_object(o, NULL);
+		mpn_out_str(o, "section", s->name);
+		mpn_out_str(o, "syntax", cmd->syntax);
+		mpn_out_str(o, "help", cmd->help);
+		if (cmd->example != NULL)
+			mpn_out_str(o, "example", cmd->example);
+		mpn_out_close(o);
+	}
+}
+
 int
-shell_help(struct shell *sh, const char *section)
+shell_help(struct shell *sh, const char *section, bool json)
 {
 	const struct shell_section *const *s;
 	char names[SHELL_EXPECT_LEN] = "";
+	struct mpn_out o;
+	bool found = false;
 
 	for (s = sh->sections; *s != NULL; s++) {
-		if (section == NULL) {
-			fprintf(sh->out, "%s: %s\n", (*s)->name, (*s)->help);
-			list_commands(sh, *s);
-		} else if (strcmp(section, (*s)->name) == 0) {
-			list_commands(sh, *s);
-			return 0;
-		}
+		found |= section == NULL || strcmp(section, (*s)->name) == 0;
 		add_expected(names, sizeof(names), (*s)->name);
 	}
-	return section == NULL ? 0 : shell_refuse(sh, section, "expected %s", names);
+	if (!found)
+		return shell_refuse(sh, section, "expected %s", names);
+	if (json) {
+		mpn_out_begin(&o, sh->out, true);
+		mpn_out_array(&o, "commands");
+	}
+	for (s = sh->sections; *s != NULL; s++) {
+		if (section != NULL && strcmp(section, (*s)->name) != 0)
+			continue;
+		if (!json && section == NULL)
+			fprintf(sh->out, "%s: %s\n", (*s)->name, (*s)->help);
+		if (json)
+			describe_commands(&o, *s);
+		else
+			list_commands(sh, *s);
+	}
+	if (!json)
+		return 0;
+	mpn_out_close(&o);
+	return mpn_out_end(&o);
+}
+
+/* ---- The configuration ---- */
+
+static void
+save_sections(struct shell *sh)
+{
+	const struct shell_section *const *s;
+
+	for (s = sh->sections; *s != NULL; s++) {
+		if ((*s)->save != NULL)
+			(*s)->save(sh);
+	}
+}
+
+/* The lines of a text as the elements of an array. */
+static int
+print_lines(struct shell *sh, char *text, const char *key)
+{
+	struct mpn_out o;
+	char *line;
+
+	mpn_out_begin(&o, sh->out, true);
+	mpn_out_array(&o, key);
+	while ((line = strsep(&text, "\n")) != NULL) {
+		if (line[0] != '\0')
+			mpn_out_str(&o, NULL, line);
+	}
+	mpn_out_close(&o);
+	return mpn_out_end(&o);
+}
+
+int
+shell_show_config(struct shell *sh, bool json)
+{
+	FILE *out = sh->out;
+	char *text = NULL;
+	size_t size;
+	int rc = -EIO;
+
+	if (!json) {
+		save_sections(sh);
+		return 0;
+	}
+	sh->out = open_memstream(&text, &size);
+	if (sh->out != NULL) {
+		save_sections(sh);
+		rc = fclose(sh->out) == 0 ? 0 : -ENOMEM;
+	}
+	sh->out = out;
+	if (rc == 0)
+		rc = print_lines(sh, text, "config");
+	free(text);
+	return rc;
 }

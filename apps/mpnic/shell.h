@@ -40,6 +40,11 @@ struct shell_cmd {
 	const char *help; /**< one line */
 	/** 0, or -errno; shell_refuse() and shell_fail() say more. */
 	int (*run)(struct shell *sh, const struct shell_args *args);
+	/**
+	 * Of a command that changes what `show config` prints: a line that does, in the state that
+	 * test/system/config.sh makes. NULL: there is nothing to save of what the command does.
+	 */
+	const char *example;
 };
 
 /** The commands about one thing. */
@@ -48,6 +53,8 @@ struct shell_section {
 	const char *help;
 	const struct shell_cmd *cmds;
 	unsigned nb_cmds;
+	/** Print the commands that make the present state from that of a start; NULL: there is none. */
+	void (*save)(struct shell *sh);
 };
 
 /**
@@ -83,8 +90,10 @@ char *shell_error(const struct shell *sh, char *buf, size_t size);
  */
 int shell_run_file(struct shell *sh, const char *path);
 
-/** List the sections, or the commands of one. @return 0, or -EINVAL */
-int shell_help(struct shell *sh, const char *section);
+/** List the commands of all sections (NULL), or of one. @return 0, or -errno */
+int shell_help(struct shell *sh, const char *section, bool json);
+/** Print the commands that recreate the state: what the sections save, in their order. 0 or -errno */
+int shell_show_config(struct shell *sh, bool json);
 
 /* ---- For completion ---- */
 

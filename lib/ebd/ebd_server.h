@@ -69,7 +69,8 @@ int ebd_server_link_add(struct ebd_server *s, const char *link);
 /**
  * Serve on a NIC of the program's own that has the storage personality loaded and started. The NIC
  * stays the program's: it polls it (mpn_nic_poll()) on the server's thread, beside ebd_server_poll(),
- * and destroys it after the server. 0 or -errno (ENODEV: no storage personality, ENOSPC, ENOMEM).
+ * and destroys it after the server. Call it again when the personality was unloaded, and is started again.
+ * 0 or -errno (ENODEV: no storage personality, EEXIST: it serves there, ENOSPC, ENOMEM).
  */
 int ebd_server_nic_add(struct ebd_server *s, struct mpn_nic *nic);
 /**

@@ -241,9 +241,28 @@ ebd_server_link_add(struct ebd_server *s, const char *link)
 	return rc < 0 ? mpn_err(-rc) : 0;
 }
 
+/* Its personality has been unloaded, and loaded again. */
+static int
+add_again(struct ebd_server *s, struct mpn_nic *nic)
+{
+	const struct st_nic *n = st_nic_find(nic);
+	int rc;
+
+	if (n != NULL && n->target == s->target)
+		return mpn_err(EEXIST);
+	rc = st_target_attach(s->target, nic);
+	return rc < 0 ? mpn_log_err(-rc, "ebd", "cannot serve again: %s", strerror(-rc)) : 0;
+}
+
 int
 ebd_server_nic_add(struct ebd_server *s, struct mpn_nic *nic)
 {
+	unsigned i;
+
+	for (i = 0; i < s->nb_nics; i++) {
+		if (s->nics[i].nic == nic)
+			return add_again(s, nic);
+	}
 	if (sodium_init() < 0)
 		return mpn_log_err(EIO, "ebd", "no source of random numbers");
 	return add_nic(s, nic, false);

@@ -214,14 +214,14 @@ test_help(void **state)
 	size_t size;
 
 	sh.out = open_memstream(&text, &size);
-	assert_int_equal(shell_help(&sh, "other"), 0);
+	assert_int_equal(shell_help(&sh, "other", false), 0);
 	fflush(sh.out);
 	assert_non_null(strstr(text, "define NIC KIND [NAME]  define"));
 	assert_null(strstr(text, "show port"));
-	assert_int_equal(shell_help(&sh, NULL), 0);
+	assert_int_equal(shell_help(&sh, NULL, false), 0);
 	fflush(sh.out);
 	assert_non_null(strstr(text, "show: showing"));
-	assert_int_equal(shell_help(&sh, "nothing"), -EINVAL);
+	assert_int_equal(shell_help(&sh, "nothing", false), -EINVAL);
 	assert_string_equal(sh.reason, "expected show, other");
 	fclose(sh.out);
 	free(text);

@@ -2,9 +2,9 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /*
- * A listening socket that is polled beside the server's loop: a question comes in, an answer goes out, the
- * connection ends. Whoever asks may be anybody: questions are bounded, slow ones are ended when their
- * place is wanted, and nothing waits.
+ * A listening socket that is polled beside the server's loop: a question comes in, an answer goes out.
+ * Whoever asks may be anybody: questions are bounded, slow ones are ended when their place is wanted, and
+ * nothing waits.
  */
 
 #include <arpa/inet.h>
@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "control.h"
+#include "endpoint.h"
 #include "mpn_err.h"
 #include "mpn_parse.h"
 
@@ -24,8 +24,8 @@
 
 struct peer {
 	int fd; /* -1: free */
-	size_t have; /* bytes of the question */
-	char question[CONTROL_LINE];
+	size_t have; /* bytes of the question, and of those behind it */
+	char question[ENDPOINT_QUESTION];
 	char *answer; /* NULL: it is still asking */
 	size_t len, sent;
 };
@@ -33,9 +33,7 @@ struct peer {
 struct endpoint {
 	int fd;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" for a port */
-	const char *end;
-	endpoint_answer answer;
-	void *ctx;
+	struct endpoint_conf conf;
 	unsigned next; /* whose place is taken when there is none */
 	struct peer peers[PEERS];
 };
@@ -74,9 +72,10 @@ bind_port(int fd, uint16_t port)
 }
 
 struct endpoint *
-endpoint_open(const char *address, const char *end, endpoint_answer answer, void *ctx)
+endpoint_open(const struct endpoint_conf *conf)
 {
 	struct endpoint *e = calloc(1, sizeof(*e));
+	const char *address = conf->address;
 	uint64_t port = 0;
 	bool is_port = mpn_parse_u64(address, 1, UINT16_MAX, &port) == 0;
 	unsigned i;
@@ -86,9 +85,7 @@ endpoint_open(const char *address, const char *end, endpoint_answer answer, void
 		return NULL;
 	for (i = 0; i < PEERS; i++)
 		e->peers[i].fd = -1;
-	e->end = end;
-	e->answer = answer;
-	e->ctx = ctx;
+	e->conf = *conf;
 	e->fd = socket(is_port ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (e->fd >= 0 &&
 		(is_port ? bind_port(e->fd, (uint16_t)port) : bind_path(e->fd, address)) == 0 &&
@@ -128,22 +125,48 @@ take_peers(struct endpoint *e)
 		}
 		e->peers[i].fd = fd;
 		e->peers[i].have = 0;
+		e->peers[i].question[0] = '\0';
 	}
 }
 
-static void
+/* @return false: no memory */
+static bool
 make_answer(struct endpoint *e, struct peer *p)
 {
 	FILE *f = open_memstream(&p->answer, &p->len);
 
 	p->sent = 0;
 	if (f == NULL)
-		return;
-	e->answer(e->ctx, p->question, f);
-	if (fclose(f) != 0) {
-		free(p->answer);
-		p->answer = NULL;
-	}
+		return false;
+	e->conf.answer(e->conf.ctx, p->question, f);
+	if (fclose(f) == 0)
+		return true;
+	free(p->answer);
+	p->answer = NULL;
+	return false;
+}
+
+/* Answer the first question that is whole, and keep what follows it. @return whether it goes on */
+static bool
+answer_next(struct endpoint *e, struct peer *p)
+{
+	char *end = strstr(p->question, e->conf.end), cut;
+	size_t len;
+	bool ok;
+
+	if (end == NULL)
+		return p->have < sizeof(p->question) - 1;
+	if (!e->conf.many)
+		return make_answer(e, p);
+	end += strlen(e->conf.end);
+	len = (size_t)(end - p->question);
+	cut = *end;
+	*end = '\0';
+	ok = make_answer(e, p);
+	*end = cut;
+	p->have -= len;
+	memmove(p->question, end, p->have + 1);
+	return ok;
 }
 
 /* @return whether it goes on */
@@ -161,22 +184,23 @@ read_question(struct endpoint *e, struct peer *p)
 	/* A zero would hide what follows it. */
 	if (strlen(p->question) != p->have)
 		return false;
-	if (strstr(p->question, e->end) != NULL) {
-		make_answer(e, p);
-		return p->answer != NULL;
-	}
-	return p->have < sizeof(p->question) - 1;
+	return answer_next(e, p);
 }
 
+/* @return whether it goes on */
 static bool
-send_answer(struct peer *p)
+send_answer(struct endpoint *e, struct peer *p)
 {
 	ssize_t n = send(p->fd, p->answer + p->sent, p->len - p->sent, MSG_NOSIGNAL);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	p->sent += (size_t)n;
-	return p->sent < p->len;
+	if (p->sent < p->len)
+		return true;
+	free(p->answer);
+	p->answer = NULL;
+	return e->conf.many && answer_next(e, p);
 }
 
 void
@@ -192,7 +216,7 @@ endpoint_poll(struct endpoint *e)
 
 		if (p->fd < 0)
 			continue;
-		if (!(p->answer != NULL ? send_answer(p) : read_question(e, p)))
+		if (!(p->answer != NULL ? send_answer(e, p) : read_question(e, p)))
 			drop_peer(p);
 	}
 }
@@ -209,7 +233,7 @@ endpoint_close(struct endpoint *e)
 			continue;
 		/* Whoever asked it to stop gets an answer. */
 		if (e->peers[i].answer != NULL)
-			(void)send_answer(&e->peers[i]);
+			(void)send_answer(e, &e->peers[i]);
 		drop_peer(&e->peers[i]);
 	}
 	close(e->fd);
