@@ -73,6 +73,8 @@ int app_find_volume(struct shell *sh, const char *word, const char **volume);
 /** What the commands have noted about the personalities of a NIC (NULL: of all) is not needed any more. */
 void app_forget_nic(const char *nic);
 void app_forget_volumes(void);
+/** Save what a personality may hold, which is set before it is loaded. For app_save_personalities(). */
+void app_save_limits(struct shell *sh, const char *nic, const struct mpn_personality_info *info);
 /** Save what is last: a personality that is started. For app_save_personalities(). */
 void app_save_started(struct shell *sh, const char *nic, const struct mpn_personality_info *info);
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include <rte_cycles.h>
 #include <sodium.h>
 
 #include "server_int.h"
@@ -87,6 +88,27 @@ poll_volumes(struct ebd_server *s)
 
 	for (i = 0; i < s->nb_exports; i++)
 		work += s->exports[i]->volume != NULL ? vol_poll(s->exports[i]->volume) : 0;
+	return work;
+}
+
+/*
+ * What the volumes take is the storage personality's: its cycles, and none while others of its NICs have to
+ * wait for theirs.
+ */
+static unsigned
+run_volumes(struct ebd_server *s)
+{
+	uint64_t before;
+	unsigned work;
+
+	if (s->target == NULL)
+		return poll_volumes(s);
+	if (mpn_unlikely(st_target_in_debt(s->target)))
+		return 1;
+	before = rte_rdtsc();
+	work = poll_volumes(s);
+	if (work > 0)
+		st_target_charge(s->target, rte_rdtsc() - before);
 	return work;
 }
 
@@ -417,7 +439,7 @@ ebd_server_poll(struct ebd_server *s)
 		if (s->nics[i].ours)
 			work += mpn_nic_poll(s->nics[i].nic);
 	}
-	work += poll_volumes(s);
+	work += run_volumes(s);
 	if (mpn_unlikely(s->draining && !s->told && s->target != NULL))
 		leave(s);
 	if (mpn_unlikely(s->nb_leaving > 0))

@@ -74,6 +74,7 @@ classify(struct mpn_nic *nic, const struct rte_mbuf *m)
 	if (mpn_unlikely(!personality_is_active(p))) {
 		nic->stats.rx_stopped++;
 		p->flow.stats.rx_dropped++;
+		p->flow.stats.rx_stopped++;
 		return NULL;
 	}
 	return p;
@@ -86,7 +87,7 @@ push_flows(struct mpn_nic *nic)
 		struct mpn_flow *flow = &nic->pers[i]->flow;
 
 		if (flow->nb_stage > 0)
-			nic->stats.rx_flow_full += flow_push_rx(flow);
+			nic->stats.rx_flow_full += flow_push_rx(flow, nic->now_ns);
 	}
 }
 

@@ -13,6 +13,8 @@
 #include "mpn_stage.h"
 #include "nic_internal.h"
 
+#define MARK_GAP_NS 1000
+
 static struct rte_ring *
 make_ring(const char *dir, uint32_t size, int socket_id)
 {
@@ -25,15 +27,19 @@ make_ring(const char *dir, uint32_t size, int socket_id)
 }
 
 int
-flow_init(struct mpn_flow *flow, uint32_t size, bool data, int socket_id)
+flow_init(struct mpn_flow *flow, uint32_t rx_size, uint32_t tx_size, bool data, int socket_id)
 {
-	flow->size = size;
-	flow->rx_mark = size - size / 8;
+	flow->rx_size = rx_size;
+	flow->tx_size = tx_size;
+	flow->rx_mark = rx_size - rx_size / 8;
 	flow->nb_stage = 0;
-	flow->rx = make_ring("rx", size, socket_id);
-	flow->tx.ring = make_ring("tx", size, socket_id);
+	memset(&flow->tx, 0, sizeof(flow->tx));
+	memset(&flow->data, 0, sizeof(flow->data));
+	flow_clear_stats(flow);
+	flow->rx = make_ring("rx", rx_size, socket_id);
+	flow->tx.ring = make_ring("tx", tx_size, socket_id);
 	if (data)
-		flow->data.ring = make_ring("data", size, socket_id);
+		flow->data.ring = make_ring("data", tx_size, socket_id);
 	if (flow->rx == NULL || flow->tx.ring == NULL || (data && flow->data.ring == NULL)) {
 		flow_fini(flow);
 		return mpn_err(ENOMEM);
@@ -46,39 +52,88 @@ flow_fini(struct mpn_flow *flow)
 {
 	if (flow->rx != NULL)
 		(void)flow_drop_rx(flow);
-	(void)flow_drop_tx(flow);
+	(void)flow_drop_tx(flow, false);
 	rte_ring_free(flow->rx);
 	rte_ring_free(flow->tx.ring);
 	rte_ring_free(flow->data.ring);
 	flow->rx = NULL;
 	flow->tx.ring = NULL;
 	flow->data.ring = NULL;
+	mpn_nic_pool_retire(flow->pool);
+	flow->pool = NULL;
 }
 
 void
 flow_clear_stats(struct mpn_flow *flow)
 {
 	memset(&flow->stats, 0, sizeof(flow->stats));
+	flow->longest_tsc = 0;
+	mpn_hist_reset(&flow->rx_delay);
 	mpn_hist_reset(&flow->tx.delay);
 	mpn_hist_reset(&flow->data.delay);
 }
 
+/* ---- Receive ---- */
+
+/* Frames of the personality's own in place of the port's. @return how many there are, the first ones */
+static unsigned
+copy_frames(struct mpn_flow *flow, unsigned n)
+{
+	unsigned copied = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = flow->stage[i];
+		struct rte_mbuf *copy = rte_pktmbuf_copy(m, flow->pool, 0, UINT32_MAX);
+
+		rte_pktmbuf_free(m);
+		if (copy != NULL)
+			flow->stage[copied++] = copy;
+	}
+	flow->stats.rx_no_frames += n - copied;
+	flow->stats.rx_dropped += n - copied;
+	return copied;
+}
+
 unsigned
-flow_push_rx(struct mpn_flow *flow)
+flow_push_rx(struct mpn_flow *flow, uint64_t now_ns)
 {
 	unsigned used = rte_ring_count(flow->rx);
 	unsigned room = used < flow->rx_mark ? flow->rx_mark - used : 0;
 	unsigned want = MPN_MIN(flow->nb_stage, room);
-	unsigned left = flow->nb_stage;
+	unsigned left = flow->nb_stage - want;
 
-	if (want > 0)
-		left -= rte_ring_sp_enqueue_burst(flow->rx, (void **)flow->stage, want, NULL);
 	if (left > 0)
-		rte_pktmbuf_free_bulk(&flow->stage[flow->nb_stage - left], left);
+		rte_pktmbuf_free_bulk(&flow->stage[want], left);
+	if (flow->pool != NULL)
+		want = copy_frames(flow, want);
+	if (want > 0)
+		want = rte_ring_sp_enqueue_burst(flow->rx, (void **)flow->stage, want, NULL);
+	if (used == 0)
+		flow->rx_since_ns = now_ns;
 	flow->stats.rx_dropped += left;
+	flow->stats.rx_full += left;
 	flow->nb_stage = 0;
 	return left;
 }
+
+unsigned
+flow_pop_rx(struct mpn_flow *flow, struct rte_mbuf **mbufs, uint64_t now_ns)
+{
+	unsigned n = rte_ring_sc_dequeue_burst(flow->rx, (void **)mbufs, MPN_BURST, NULL);
+	uint64_t bytes = 0;
+
+	if (n == 0)
+		return 0;
+	for (unsigned i = 0; i < n; i++)
+		bytes += mbufs[i]->pkt_len;
+	flow->stats.rx_frames += n;
+	flow->stats.rx_bytes += bytes;
+	mpn_hist_add(&flow->rx_delay, now_ns - flow->rx_since_ns);
+	flow->rx_since_ns = now_ns;
+	return n;
+}
+
+/* ---- Dropping ---- */
 
 static unsigned
 drop_ring(struct rte_ring *r)
@@ -99,7 +154,28 @@ flow_drop_rx(struct mpn_flow *flow)
 	unsigned n = drop_ring(flow->rx);
 
 	flow->stats.rx_dropped += n;
+	flow->stats.rx_stopped += n;
 	return n;
+}
+
+/* Frames have left a lane. now_ns 0: they were dropped. */
+static void
+pass_marks(struct flow_lane *lane, unsigned n, uint64_t now_ns)
+{
+	unsigned head = atomic_load_explicit(&lane->mark_head, memory_order_relaxed);
+	unsigned tail = atomic_load_explicit(&lane->mark_tail, memory_order_acquire);
+
+	lane->nb_sent += n;
+	for (; head != tail; head++) {
+		const struct flow_mark *mark = &lane->marks[head % FLOW_MARKS];
+
+		if ((int32_t)(mark->pos - lane->nb_sent) >= 0)
+			break;
+		lane->since_ns = mark->ns;
+		if (now_ns != 0)
+			mpn_hist_add(&lane->delay, now_ns - mark->ns);
+	}
+	atomic_store_explicit(&lane->mark_head, head, memory_order_release);
 }
 
 static unsigned
@@ -109,18 +185,26 @@ drop_lane(struct flow_lane *lane)
 
 	rte_pktmbuf_free_bulk(lane->kept, n);
 	lane->nb_kept = 0;
-	lane->sample_left = 0;
-	return lane->ring != NULL ? n + drop_ring(lane->ring) : n;
+	if (lane->ring != NULL)
+		n += drop_ring(lane->ring);
+	pass_marks(lane, n, 0);
+	return n;
 }
 
 unsigned
-flow_drop_tx(struct mpn_flow *flow)
+flow_drop_tx(struct mpn_flow *flow, bool link_down)
 {
 	unsigned n = drop_lane(&flow->tx) + drop_lane(&flow->data);
 
 	flow->stats.tx_dropped += n;
+	if (link_down)
+		flow->stats.tx_link_down += n;
+	else
+		flow->stats.tx_stopped += n;
 	return n;
 }
+
+/* ---- Transmit ---- */
 
 unsigned
 flow_lane_len(const struct flow_lane *lane)
@@ -134,43 +218,52 @@ flow_tx_waits(const struct mpn_flow *flow)
 	return flow_lane_len(&flow->tx) > 0 || flow_lane_len(&flow->data) > 0;
 }
 
-static void
-follow_sample(const struct mpn_nic *nic, struct flow_lane *lane, unsigned sent)
+uint64_t
+flow_lane_since(const struct flow_lane *lane)
 {
-	if (sent < lane->sample_left) {
-		lane->sample_left -= sent;
-		return;
+	unsigned head = atomic_load_explicit(&lane->mark_head, memory_order_relaxed);
+	unsigned tail = atomic_load_explicit(&lane->mark_tail, memory_order_acquire);
+	const struct flow_mark *mark = &lane->marks[head % FLOW_MARKS];
+
+	return head != tail && mark->pos == lane->nb_sent ? mark->ns : lane->since_ns;
+}
+
+unsigned
+flow_lane_until(const struct flow_lane *lane, uint64_t ns)
+{
+	unsigned head = atomic_load_explicit(&lane->mark_head, memory_order_relaxed);
+	unsigned tail = atomic_load_explicit(&lane->mark_tail, memory_order_acquire);
+
+	for (; head != tail; head++) {
+		const struct flow_mark *mark = &lane->marks[head % FLOW_MARKS];
+		uint32_t n = mark->pos - lane->nb_sent;
+
+		if (n >= MPN_BURST)
+			break;
+		if (mark->ns > ns)
+			return n;
 	}
-	lane->sample_left = 0;
-	mpn_hist_add(&lane->delay, nic->now_ns - lane->sample_ns);
+	return MPN_BURST;
 }
 
 /* Frames the port did not take stay in kept[], in order, in front of the ring. */
 static unsigned
-offer_kept(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max)
+offer_kept(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned want)
 {
-	unsigned want = MPN_MIN(lane->nb_kept, max);
-	uint64_t bytes = 0;
 	unsigned sent;
-	uint32_t len[MPN_BURST];
 
-	/* A frame is the port's once it has been taken: measure before. */
-	for (unsigned i = 0; i < want; i++)
-		len[i] = lane->kept[i]->pkt_len;
 	MPN_STAGE_BEGIN(SEND);
 	sent = rte_eth_tx_burst(nic->port_id, queue, lane->kept, (uint16_t)want);
 	MPN_STAGE_END();
-	for (unsigned i = 0; i < sent; i++)
-		bytes += len[i];
 	lane->nb_kept = (uint16_t)(lane->nb_kept - sent);
 	if (lane->nb_kept > 0)
 		memmove(lane->kept, &lane->kept[sent], lane->nb_kept * sizeof(lane->kept[0]));
 	if (sent < want)
 		nic->stats.tx_busy++;
-	if (lane->sample_left > 0)
-		follow_sample(nic, lane, sent);
+	nic->tx_offered = true;
+	if (sent > 0)
+		pass_marks(lane, sent, nic->now_ns);
 	nic->stats.tx_frames += sent;
-	nic->stats.tx_bytes += bytes;
 	return sent;
 }
 
@@ -184,29 +277,33 @@ fill_kept(struct flow_lane *lane)
 							   MPN_BURST - lane->nb_kept, NULL));
 }
 
+uint32_t
+flow_head_len(struct flow_lane *lane)
+{
+	fill_kept(lane);
+	return lane->nb_kept > 0 ? lane->kept[0]->pkt_len : 0;
+}
+
 unsigned
-flow_send_bytes(struct mpn_nic *nic, struct flow_lane *lane, uint64_t *bytes, bool *full)
+flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max,
+	uint64_t *bytes, bool *full)
 {
 	uint64_t after[MPN_BURST + 1];
 	unsigned n = 0, sent;
 
 	fill_kept(lane);
+	max = MPN_MIN(max, lane->nb_kept);
+	/* A frame is the port's once it has been taken: measure before. */
 	after[0] = *bytes;
-	for (; n < lane->nb_kept && lane->kept[n]->pkt_len <= after[n]; n++)
+	for (; n < max && lane->kept[n]->pkt_len <= after[n]; n++)
 		after[n + 1] = after[n] - lane->kept[n]->pkt_len;
 	if (n == 0)
 		return 0;
-	sent = offer_kept(nic, lane, 0, n);
+	sent = offer_kept(nic, lane, queue, n);
+	nic->stats.tx_bytes += *bytes - after[sent];
 	*bytes = after[sent];
 	*full = sent < n;
 	return sent;
-}
-
-unsigned
-flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max)
-{
-	fill_kept(lane);
-	return lane->nb_kept > 0 ? offer_kept(nic, lane, queue, max) : 0;
 }
 
 /* ---- The personality's side ---- */
@@ -215,6 +312,26 @@ static unsigned
 lane_room(const struct mpn_personality *p, const struct flow_lane *lane)
 {
 	return personality_is_active(p) ? rte_ring_free_count(lane->ring) : 0;
+}
+
+/*
+ * At most one mark in a microsecond, and none when all are in use: frames without a mark of their own count as
+ * those before them.
+ */
+static void
+mark_arrival(struct flow_lane *lane, unsigned n, uint64_t now_ns)
+{
+	unsigned head, tail = atomic_load_explicit(&lane->mark_tail, memory_order_relaxed);
+
+	if (now_ns - lane->mark_ns >= MARK_GAP_NS) {
+		head = atomic_load_explicit(&lane->mark_head, memory_order_acquire);
+		if (mpn_likely(tail - head < FLOW_MARKS)) {
+			lane->marks[tail % FLOW_MARKS] = (struct flow_mark){now_ns, lane->nb_taken};
+			lane->mark_ns = now_ns;
+			atomic_store_explicit(&lane->mark_tail, tail + 1, memory_order_release);
+		}
+	}
+	lane->nb_taken += n;
 }
 
 static unsigned
@@ -229,11 +346,10 @@ send_on(struct mpn_personality *p, struct flow_lane *lane, struct rte_mbuf **mbu
 		taken = MPN_MIN(n, room);
 		for (unsigned i = 0; i < taken; i++)
 			bytes += mbufs[i]->pkt_len;
-		taken = rte_ring_sp_enqueue_burst(lane->ring, (void **)mbufs, taken, NULL);
-	}
-	if (taken > 0 && lane->sample_left == 0) {
-		lane->sample_left = flow_lane_len(lane) - taken + 1;
-		lane->sample_ns = p->nic->now_ns;
+		/* There is room, and a mark is there before its frames are. */
+		if (taken > 0)
+			mark_arrival(lane, taken, p->nic->now_ns);
+		(void)rte_ring_sp_enqueue_burst(lane->ring, (void **)mbufs, taken, NULL);
 	}
 	p->flow.stats.tx_frames += taken;
 	p->flow.stats.tx_bytes += bytes;

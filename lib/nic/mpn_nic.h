@@ -7,7 +7,7 @@
  * (Multi-Personality Network Interfaces, 2.2.) One NIC is polled by one thread.
  *
  *   port -> rx burst -> classify by ethertype -> RX flow -> personality
- *   port <- tx burst <- scheduler (fifo)      <- TX flow <-
+ *   port <- tx burst <- scheduler             <- TX flow <-
  */
 
 #ifndef MPN_NIC_H
@@ -112,7 +112,8 @@ enum mpn_nic_event {
 	MPN_NIC_LINK_DOWN,
 	MPN_NIC_REMOVED,
 	MPN_NIC_NO_MBUFS,
-	MPN_NIC_TX_STUCK
+	MPN_NIC_TX_STUCK,
+	MPN_NIC_HELD /**< a personality held the thread too long: see mpn_nic_set_watchdog() */
 };
 /** Runs on the NIC's thread, inside mpn_nic_poll(). */
 typedef void (*mpn_nic_event_cb)(struct mpn_nic *nic, enum mpn_nic_event ev, void *arg);
@@ -138,6 +139,9 @@ struct mpn_nic_info {
 	uint32_t nb_keep; /**< received frames that personalities may keep */
 	bool promiscuous; /**< frames for other stations are taken, too */
 	bool allmulticast; /**< the port was asked for the frames of all groups */
+	char held_by
+		[MPN_NAME_LEN]; /**< the last personality that held the thread too long, "": none did */
+	uint64_t held_ns; /**< how long it did */
 };
 
 /** Counters of the NIC: {name, text}. Per-personality ones are in the flow's. */
@@ -274,12 +278,22 @@ const char *mpn_pers_state_name(enum mpn_pers_state s);
 #define MPN_FLOW_COUNTER_LIST(X) \
 	X(rx_frames, "frames handed to the personality") \
 	X(rx_bytes, "bytes handed to the personality") \
-	X(rx_dropped, "frames dropped: flow full or personality stopped") \
+	X(rx_dropped, "frames dropped on their way to the personality: the sum of what follows") \
+	X(rx_full, "dropped: the flow was above its watermark") \
+	X(rx_stopped, "dropped: the personality was not started, or stopped before it had them") \
+	X(rx_no_frames, "dropped: all frames of its own pool are in use") \
 	X(tx_frames, "frames taken from the personality") \
 	X(tx_bytes, "bytes taken from the personality") \
 	X(tx_full, "frames refused: TX flow full (back pressure)") \
-	X(tx_dropped, "frames dropped unsent: link down or personality stopped") \
-	X(cycles, "TSC cycles spent in the personality")
+	X(tx_dropped, "frames dropped unsent: the sum of what follows") \
+	X(tx_link_down, "dropped: there was no link") \
+	X(tx_stopped, "dropped: the personality was stopped, and they could not leave in time") \
+	X(tx_limited, "rounds in which frames waited for the TX rate") \
+	X(cycles, "TSC cycles spent in the personality") \
+	X(turns, "times it ran") \
+	X(passed_over, "times it did not, because it had used its cycles up") \
+	X(held, "times it held the thread longer than the watchdog allows") \
+	X(held_max_ns, "the longest time it held the thread")
 
 /** Counters of a flow. */
 struct mpn_flow_stats {
@@ -291,6 +305,8 @@ struct mpn_flow_stats {
 /* ---- Scheduling: the report, 2.2.3 and 5 ---- */
 
 #define MPN_MAX_WEIGHT 1000 /**< of a personality */
+#define MPN_MIN_RATE 1000 /**< bytes a second */
+#define MPN_MAX_RATE 100000000000 /**< bytes a second */
 
 /**
  * What a personality gets of the port when there is not enough for all, under `prio-drr`. `fifo`, the
@@ -298,8 +314,15 @@ struct mpn_flow_stats {
  */
 struct mpn_share {
 	uint32_t weight; /**< of the bytes sent, 1 to MPN_MAX_WEIGHT; default: 1 */
-	/** Sends before all others, up to 100 bytes a microsecond; what is above it takes its turn. */
+	uint32_t
+		cpu_weight; /**< of the thread's cycles; default: 1, of solicited I/O (storage) 3 */
+	/** Runs and sends before all others, up to 100 bytes a microsecond; what is above it takes its turn. */
 	bool priority;
+	/**
+	 * Bytes a second it may send at most, whatever else goes on and under every scheduler, from
+	 * MPN_MIN_RATE to MPN_MAX_RATE; 0, the default: no limit. Frames above it wait in the flow.
+	 */
+	uint64_t tx_rate;
 };
 
 /** The n-th scheduler: "fifo", "prio-drr"; NULL at the end. */
@@ -307,8 +330,33 @@ const char *mpn_sched_name(unsigned n);
 /** The scheduler of a NIC. It may be changed at any time, by its own thread. -ENOENT */
 const char *mpn_nic_scheduler(const struct mpn_nic *nic);
 int mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name);
-/** Change what a personality gets, at any time. -EINVAL: the weight */
+/** Change what a personality gets, at any time. -EINVAL: a weight, the rate */
 int mpn_personality_set_share(struct mpn_personality *p, const struct mpn_share *share);
+
+/** What a personality may hold. Zeroes are the defaults. */
+struct mpn_limits {
+	uint32_t
+		rx_len; /**< frames its RX flow holds, power of two from 8 to 1048576; 0: the NIC's flow_len */
+	uint32_t tx_len; /**< the same of its TX flow */
+	/**
+	 * Arriving frames are copied into a pool of its own of so many, at most 65536: one that does not give
+	 * them back loses its own frames and nobody else's. 0: it gets the NIC's frames as they are. Not for solicited
+	 * I/O (storage), which is sent what it has asked for.
+	 */
+	uint32_t rx_frames;
+};
+/** For the next load. -EPERM: it is loaded already; -EINVAL: a length, rx_frames */
+int mpn_personality_set_limits(struct mpn_personality *p, const struct mpn_limits *limits);
+
+#define MPN_WATCHDOG_NS 50000000 /**< the default of mpn_nic_set_watchdog() */
+/**
+ * How long a personality may hold the thread in one turn; 0: for ever. Default: 50 ms. One that does longer is
+ * counted (`held`), named in a logged line, at most one in ten seconds, and by MPN_NIC_HELD, when
+ * info.held_by and info.held_ns say who it was, and how long. What the operating system takes away from the
+ * thread counts as well. On the NIC's thread.
+ */
+void mpn_nic_set_watchdog(struct mpn_nic *nic, uint64_t ns);
+uint64_t mpn_nic_watchdog(const struct mpn_nic *nic);
 
 /** A personality as `show personality` and `show flow` print it. */
 struct mpn_personality_info {
@@ -320,14 +368,22 @@ struct mpn_personality_info {
 	bool takes_rest; /**< every frame type that no other one claims */
 	uint32_t rx_len; /**< frames waiting now */
 	uint32_t tx_len;
-	uint32_t flow_size;
+	uint32_t flow_size; /**< frames the RX flow holds */
+	uint32_t tx_flow_size;
 	struct mpn_share share;
-	/** How long frames waited between personality and port, of a sample: in whole rounds of the poll loop */
+	uint32_t default_cpu_weight; /**< of its kind */
+	struct mpn_limits limits;
+	/** How long the first frames of bursts waited for their turn, in whole rounds of the poll loop */
+	uint64_t rx_delay_p50_ns, rx_delay_p99_ns, rx_delay_max_ns;
 	uint64_t tx_delay_p50_ns, tx_delay_p99_ns, tx_delay_max_ns;
 	struct mpn_flow_stats stats;
 };
 /** Read state, flow and counters. */
 void mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality_info *info);
+/** Print flow, share, limits and counters into an open object, as `show flow` and `/mpnic/flow` have them. */
+void mpn_personality_print_flow(const struct mpn_personality *p, struct mpn_out *o);
+/** Print the histograms of queueing delays, "rx" and "tx", as lists of {up_to_ns, count}. */
+void mpn_personality_print_delays(const struct mpn_personality *p, struct mpn_out *o);
 /** Let the personality print its own counters into an open object. */
 void mpn_personality_print(struct mpn_personality *p, struct mpn_out *o);
 

@@ -109,6 +109,13 @@ unsigned mpn_flow_tx(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigne
  * Where it does not they leave with the others.
  */
 unsigned mpn_flow_tx_data(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n);
+/**
+ * For a personality that also works outside of its functions, on the NIC's thread: it has used so many TSC
+ * cycles there. They count as if it had used them in poll().
+ */
+void mpn_personality_charge(struct mpn_personality *p, uint64_t cycles);
+/** Has it used up its cycles, while others need theirs? Then it should not work outside of its functions. */
+bool mpn_personality_in_debt(const struct mpn_personality *p);
 /** Frames mpn_flow_tx_data() takes now. */
 unsigned mpn_flow_tx_data_room(struct mpn_personality *p);
 

@@ -105,7 +105,7 @@ check_conf(struct mpn_nic_conf *conf)
 		conf->tx_cap = NIC_DEFAULT_TX_CAP;
 	if (conf->nb_keep == 0)
 		conf->nb_keep = NIC_DEFAULT_KEEP;
-	if (!rte_is_power_of_2(conf->flow_len) || conf->flow_len < 8 || conf->flow_len > 1u << 20)
+	if (!nic_flow_len_ok(conf->flow_len))
 		return mpn_log_err(EINVAL, "nic",
 			"flow length %u: expected a power of two from 8 to 1048576",
 			conf->flow_len);
@@ -140,7 +140,8 @@ open_nic(struct mpn_nic *nic, const struct link_spec *spec)
 	nic->claims = calloc(1, NIC_FRAME_TYPES);
 	if (nic->claims == NULL)
 		return mpn_err(ENOMEM);
-	nic->sched = sched_find("fifo");
+	nic->sched = &sched_fifo;
+	mpn_nic_set_watchdog(nic, MPN_WATCHDOG_NS);
 	nic->link = link_open(spec, &want, &nic->link_dirty);
 	if (nic->link == NULL)
 		return -errno;
@@ -377,16 +378,7 @@ mpn_nic_poll(struct mpn_nic *nic)
 	if (mpn_likely(nic->running))
 		work = mpn_likely(nic->bypass == NULL) ? nic_receive(nic)
 						       : nic->bypass->run(nic->bypass, now_ns);
-	for (unsigned i = 0; i < nic->nb_pers; i++) {
-		struct mpn_personality *p = nic->pers[i];
-		uint64_t before = tsc;
-
-		if (!personality_is_active(p))
-			continue;
-		work += personality_run(p, now_ns);
-		tsc = rte_rdtsc();
-		p->flow.stats.cycles += tsc - before;
-	}
+	work += nic->sched->work(nic, now_ns, &tsc);
 	work += nic_transmit(nic, now_ns);
 	nic->stats.polls++;
 	nic->stats.idle_polls += work == 0;

@@ -38,19 +38,41 @@
 #define NIC_TX_STUCK_MS 1000
 #define NIC_DRAIN_MS 5000
 #define NIC_DATA_QUEUE 1
+#define FLOW_MARKS 256
 
 /* The life cycle, see transitions[] in personality.c. */
 enum pers_step { STEP_LOAD, STEP_UNLOAD, STEP_START, STEP_STOP, STEP_QUIET, STEP_UNDEFINE, STEPS };
 
-/* Frames on their way to one queue of the port. */
+/* When frames came: that at position pos, and those behind it up to the next mark. */
+struct flow_mark {
+	uint64_t ns;
+	uint32_t pos;
+};
+
+/*
+ * Frames on their way to one queue of the port. Positions count the frames of the lane and wrap around.
+ * The marks are a ring of their own, with the same producer and consumer.
+ */
 struct flow_lane {
 	struct rte_ring *ring;
+	/* the scheduler's */
 	uint16_t nb_kept; /* frames taken from the ring and not taken by the port yet */
 	struct rte_mbuf *kept[MPN_BURST];
-	/* One frame at a time is followed from the personality to the port. */
-	uint32_t sample_left; /* frames that leave until it has; 0: none is followed */
-	uint64_t sample_ns;
-	struct mpn_hist delay;
+	uint32_t nb_sent; /* position of the first frame that waits */
+	uint64_t since_ns; /* the last mark that left */
+	atomic_uint mark_head;
+	struct mpn_hist delay; /* of the first frame of each mark */
+	/* the personality's */
+	uint32_t nb_taken; /* position of the next frame to come */
+	uint64_t mark_ns;
+	atomic_uint mark_tail;
+	struct flow_mark marks[FLOW_MARKS];
+};
+
+/* Of bytes, see sched_bucket.c. */
+struct bucket {
+	uint64_t bytes;
+	uint64_t ns; /* filled up to this time */
 };
 
 /* A flow of frames in each direction. The port side of both is the NIC's, the other the personality's. */
@@ -58,10 +80,15 @@ struct mpn_flow {
 	struct rte_ring *rx;
 	struct flow_lane tx;
 	struct flow_lane data; /* no ring: the port sends on one queue */
-	uint32_t size;
+	uint32_t rx_size;
+	uint32_t tx_size;
 	uint32_t rx_mark; /* frames in rx above which arriving ones are dropped */
 	uint16_t nb_stage; /* frames of this receive burst */
 	struct rte_mbuf *stage[MPN_BURST];
+	struct rte_mempool *pool; /* arriving frames are copied into it; NULL: they are not */
+	uint64_t rx_since_ns; /* since when the first frame in rx has waited for its turn */
+	uint64_t longest_tsc; /* of the personality's turns */
+	struct mpn_hist rx_delay;
 	struct mpn_flow_stats stats;
 };
 
@@ -76,18 +103,22 @@ struct mpn_personality {
 	uint16_t ethertypes[4];
 	void *priv;
 	struct mpn_flow flow;
-	/* of prio-drr */
 	struct mpn_share share;
+	struct mpn_limits limits;
+	struct bucket rate; /* what the TX rate allows */
+	/* of prio-drr */
 	bool in_turn; /* has had its quanta, and not used all of them */
 	uint64_t deficit; /* bytes it may send in this turn */
-	uint64_t bucket; /* bytes it may send before the others */
-	uint64_t bucket_ns;
+	struct bucket prio; /* bytes it may send before the others */
+	int64_t credit; /* TSC cycles it may use; below 0: it used more than it had */
 };
 
-/* How frames get from the TX flows to the port. One per policy. */
+/* Who is next. One per policy. */
 struct sched_ops {
 	const char *name;
-	/* Move frames while there is room. @return frames the port took */
+	/* Run the personalities. *tsc: now, in and out. @return the work they found */
+	unsigned (*work)(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc);
+	/* Move frames from the TX flows to the port while there is room. @return frames the port took */
 	unsigned (*run)(struct mpn_nic *nic, uint64_t now_ns);
 };
 
@@ -119,6 +150,10 @@ struct mpn_nic {
 	struct mpn_nic_stats stats;
 
 	/* now and then */
+	bool tx_offered; /* in this round: frames, to the port */
+	uint64_t held_ns; /* what a personality may hold the thread for; 0: for ever */
+	uint64_t held_tsc; /* the same in cycles; UINT64_MAX */
+	uint64_t next_held_log_ns;
 	uint64_t tx_waiting_since_ns; /* 0: nothing waits */
 	bool tx_stuck;
 	uint64_t rx_nombuf;
@@ -174,35 +209,70 @@ void nic_take_burst(struct mpn_nic *nic, struct rte_mbuf **mbufs, unsigned n);
  * that a disk can be written from there.
  */
 struct rte_mempool *nic_pool_create_rx(const char *name, uint32_t nb, uint16_t room, int socket_id);
+/* So many frames as large as the NIC's, for one personality. */
+struct rte_mempool *nic_pool_create_own(const struct mpn_nic *nic, uint32_t nb);
 
 /* flow.c */
-int flow_init(struct mpn_flow *flow, uint32_t size, bool data, int socket_id) MPN_MUST_CHECK;
+int flow_init(struct mpn_flow *flow, uint32_t rx_size, uint32_t tx_size, bool data,
+	int socket_id) MPN_MUST_CHECK;
 void flow_fini(struct mpn_flow *flow);
 void flow_clear_stats(struct mpn_flow *flow);
-/* Hand the staged frames over; those above the watermark are freed. @return how many were not taken */
-unsigned flow_push_rx(struct mpn_flow *flow);
-/* Free what waits: in direction RX, in direction TX. @return frames freed */
+/*
+ * Hand the staged frames over; those above the watermark are freed, and those that the personality's own
+ * pool has no room for. @return how many the watermark stopped
+ */
+unsigned flow_push_rx(struct mpn_flow *flow, uint64_t now_ns);
+/* Take frames for the personality, at most MPN_BURST. */
+unsigned flow_pop_rx(struct mpn_flow *flow, struct rte_mbuf **mbufs, uint64_t now_ns);
+/* Free what waits: in direction RX because it stops, in direction TX. @return frames freed */
 unsigned flow_drop_rx(struct mpn_flow *flow);
-unsigned flow_drop_tx(struct mpn_flow *flow);
-/* Send from a lane until that queue of the port is full. @return frames the port took */
-unsigned flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max);
+unsigned flow_drop_tx(struct mpn_flow *flow, bool link_down);
 /* Frames of a lane that wait; of both. */
 unsigned flow_lane_len(const struct flow_lane *lane);
 bool flow_tx_waits(const struct mpn_flow *flow);
+/* Length of a lane's first frame, 0: none waits. */
+uint32_t flow_head_len(struct flow_lane *lane);
+/*
+ * Send from a lane at most max frames, at most MPN_BURST, that fit into *bytes, which are taken off.
+ * *full: the port took fewer. @return frames the port took
+ */
+unsigned flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned max,
+	uint64_t *bytes, bool *full);
+/* Of a lane in which frames wait: when the first one came; how many came up to a time, at most MPN_BURST. */
+uint64_t flow_lane_since(const struct flow_lane *lane);
+unsigned flow_lane_until(const struct flow_lane *lane, uint64_t ns);
 
-/* The same, as long as the frames fit into *bytes; these are taken off. *full: the port took fewer. */
-unsigned flow_send_bytes(struct mpn_nic *nic, struct flow_lane *lane, uint64_t *bytes, bool *full);
+/* sched_bucket.c */
+/* Pour in what a rate in bytes a second has brought since the last time, up to burst bytes. */
+void bucket_fill(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now_ns);
+/*
+ * What the TX rate of a personality allows now for the frames that wait in a lane; UINT64_MAX: it has none;
+ * 0: nothing, or nothing waits.
+ */
+uint64_t rate_allows(struct mpn_personality *p, struct flow_lane *lane, uint64_t now_ns);
+/* What was left of that after sending. */
+void rate_leave(struct mpn_personality *p, uint64_t allowed, uint64_t left);
 
-/* sched_drr.c */
+/* sched_cpu.c */
+unsigned cpu_run_all(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc);
+unsigned cpu_run_drr(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc);
+
+/* sched_fifo.c, sched_drr.c */
+extern const struct sched_ops sched_fifo;
 extern const struct sched_ops sched_prio_drr;
+/* Send what has priority, without waiting for the others' turns. */
+unsigned drr_send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full);
 
 /* sched.c */
 const struct sched_ops *sched_find(const char *name);
 unsigned nic_transmit(struct mpn_nic *nic, uint64_t now_ns);
+/* In the middle of a round: only what has priority. */
+unsigned nic_transmit_priority(struct mpn_nic *nic, uint64_t now_ns);
 
 /* personality.c */
 bool personality_ops_complete(const struct mpn_personality_ops *ops);
 bool personality_kind_exists(const char *name);
+uint32_t personality_cpu_weight(const struct mpn_personality_ops *ops);
 unsigned personality_run(struct mpn_personality *p, uint64_t now_ns);
 void personality_event(struct mpn_personality *p, enum mpn_nic_event ev);
 void personality_destroy(struct mpn_personality *p);
@@ -210,6 +280,12 @@ static inline bool
 personality_is_active(const struct mpn_personality *p)
 {
 	return p->state == MPN_PERS_STARTED || p->state == MPN_PERS_STOPPING;
+}
+
+static inline bool
+nic_flow_len_ok(uint32_t len)
+{
+	return len >= 8 && len <= 1u << 20 && (len & (len - 1)) == 0;
 }
 
 /* Does the peer receive on a data queue now? */

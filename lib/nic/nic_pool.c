@@ -80,6 +80,19 @@ nic_pool_create_rx(const char *name, uint32_t nb, uint16_t room, int socket_id)
 	return create_aligned(name, nb, (uint16_t)rounded, socket_id);
 }
 
+struct rte_mempool *
+nic_pool_create_own(const struct mpn_nic *nic, uint32_t nb)
+{
+	static atomic_uint next;
+	char name[RTE_MEMPOOL_NAMESIZE];
+	struct rte_mempool *pool;
+
+	(void)snprintf(name, sizeof(name), "mpn_own%u", atomic_fetch_add(&next, 1));
+	pool = rte_pktmbuf_pool_create(
+		name, nb, 0, 0, rte_pktmbuf_data_room_size(nic->rx_pool), nic->info.socket_id);
+	return pool != NULL ? pool : mpn_err_null(rte_errno);
+}
+
 static bool
 free_if_full(struct rte_mempool *pool)
 {

@@ -16,6 +16,9 @@
 #include "plugin.h"
 
 #define MAX_KINDS 16
+#define DEFAULT_CPU_WEIGHT 1
+/* It is polled by the one who waits for its answers, and moves whole requests. */
+#define SOLICITED_CPU_WEIGHT 3
 
 static const struct mpn_personality_ops *kinds[MAX_KINDS];
 static unsigned nb_kinds;
@@ -245,6 +248,12 @@ mpn_personality_find(struct mpn_nic *nic, const char *name)
 	return mpn_err_null(ENOENT);
 }
 
+uint32_t
+personality_cpu_weight(const struct mpn_personality_ops *ops)
+{
+	return ops->kind == MPN_PERS_SOLICITED ? SOLICITED_CPU_WEIGHT : DEFAULT_CPU_WEIGHT;
+}
+
 static int
 define(struct mpn_nic *nic, const struct mpn_personality_ops *ops, const char *name,
 	struct mpn_personality **out)
@@ -267,7 +276,7 @@ define(struct mpn_nic *nic, const struct mpn_personality_ops *ops, const char *n
 	p->nic = nic;
 	p->ops = ops;
 	p->state = MPN_PERS_DEFINED;
-	p->share.weight = 1;
+	p->share = (struct mpn_share){.weight = 1, .cpu_weight = personality_cpu_weight(ops)};
 	(void)store_ethertypes(p, ops->ethertypes, ops->nb_ethertypes);
 	nic->pers[nic->nb_pers++] = p;
 	if (out != NULL)
@@ -334,6 +343,26 @@ run_load(struct mpn_personality *p, const void *args, const char *options)
 }
 
 static int
+make_flow(struct mpn_personality *p)
+{
+	struct mpn_nic *nic = p->nic;
+	const struct mpn_limits *limits = &p->limits;
+	int rc;
+
+	rc = flow_init(&p->flow, limits->rx_len != 0 ? limits->rx_len : nic->conf.flow_len,
+		limits->tx_len != 0 ? limits->tx_len : nic->conf.flow_len, nic->data_tx,
+		nic->info.socket_id);
+	if (rc < 0 || limits->rx_frames == 0)
+		return rc;
+	p->flow.pool = nic_pool_create_own(nic, limits->rx_frames);
+	if (p->flow.pool != NULL)
+		return 0;
+	rc = -errno;
+	return mpn_log_err(-rc, "nic", "personality '%s': no memory for %u frames of its own",
+		p->name, limits->rx_frames);
+}
+
+static int
 load(struct mpn_personality *p, const void *args, const char *options)
 {
 	struct mpn_nic *nic = p->nic;
@@ -344,9 +373,7 @@ load(struct mpn_personality *p, const void *args, const char *options)
 		return rc;
 	flow_clear_stats(&p->flow);
 	p->priv = calloc(1, MPN_MAX(p->ops->priv_size, (size_t)1));
-	rc = p->priv != NULL
-		     ? flow_init(&p->flow, nic->conf.flow_len, nic->data_tx, nic->info.socket_id)
-		     : mpn_err(ENOMEM);
+	rc = p->priv != NULL ? make_flow(p) : mpn_err(ENOMEM);
 	if (rc == 0)
 		rc = run_load(p, args, options);
 	if (rc < 0) {
@@ -426,7 +453,7 @@ mpn_personality_stop(struct mpn_personality *p)
 		p->ops->error(p, rc, "stop: still busy, give up what is open");
 	take_step(p, STEP_QUIET);
 	(void)flow_drop_rx(&p->flow);
-	(void)flow_drop_tx(&p->flow);
+	(void)flow_drop_tx(&p->flow, false);
 	return rc;
 }
 
@@ -485,21 +512,15 @@ unsigned
 personality_run(struct mpn_personality *p, uint64_t now_ns)
 {
 	struct rte_mbuf *mbufs[MPN_BURST];
-	uint64_t bytes = 0;
 	unsigned n, work;
 
 	MPN_STAGE_BEGIN(FLOW);
-	n = rte_ring_sc_dequeue_burst(p->flow.rx, (void **)mbufs, MPN_BURST, NULL);
+	n = flow_pop_rx(&p->flow, mbufs, now_ns);
 	if (n == 0)
 		MPN_STAGE_WAS(OTHER);
 	MPN_STAGE_NEXT(XFER);
-	if (n > 0) {
-		for (unsigned i = 0; i < n; i++)
-			bytes += mbufs[i]->pkt_len;
-		p->flow.stats.rx_frames += n;
-		p->flow.stats.rx_bytes += bytes;
+	if (n > 0)
 		p->ops->rx_burst(p, mbufs, n, now_ns);
-	}
 	work = n + p->ops->poll(p, now_ns);
 	if (work == 0)
 		MPN_STAGE_WAS(OTHER);
@@ -538,33 +559,4 @@ enum mpn_pers_state
 mpn_personality_state(const struct mpn_personality *p)
 {
 	return p->state;
-}
-
-void
-mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality_info *info)
-{
-	memset(info, 0, sizeof(*info));
-	memcpy(info->name, p->name, sizeof(info->name));
-	(void)snprintf(info->kind, sizeof(info->kind), "%s", p->ops->name);
-	info->state = p->state;
-	info->nb_ethertypes = p->nb_ethertypes;
-	memcpy(info->ethertypes, p->ethertypes, sizeof(info->ethertypes));
-	info->takes_rest = p->takes_rest && p->state != MPN_PERS_DEFINED;
-	if (p->flow.rx != NULL) {
-		info->rx_len = rte_ring_count(p->flow.rx);
-		info->tx_len = flow_lane_len(&p->flow.tx) + flow_lane_len(&p->flow.data);
-		info->flow_size = p->flow.size;
-	}
-	info->share = p->share;
-	info->tx_delay_p50_ns = mpn_hist_percentile(&p->flow.tx.delay, 0.5);
-	info->tx_delay_p99_ns = mpn_hist_percentile(&p->flow.tx.delay, 0.99);
-	info->tx_delay_max_ns = p->flow.tx.delay.max;
-	info->stats = p->flow.stats;
-}
-
-void
-mpn_personality_print(struct mpn_personality *p, struct mpn_out *o)
-{
-	if (p->ops->print != NULL && p->state != MPN_PERS_DEFINED)
-		p->ops->print(p, o);
 }

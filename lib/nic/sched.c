@@ -5,6 +5,7 @@
  * From the TX flows to the port: one row of schedulers[] per policy.
  */
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "mpn_log.h"
@@ -21,52 +22,28 @@ queue_has_room(const struct mpn_nic *nic, uint16_t queue)
 }
 
 /*
- * The report's best effort: a burst of each flow in turn, the first of a round moving on, until the
- * port is full.
- */
-static unsigned
-run_fifo(struct mpn_nic *nic, uint64_t now_ns)
-{
-	unsigned first = nic->next_tx < nic->nb_pers ? nic->next_tx : 0;
-	unsigned sent = 0;
-
-	for (unsigned k = 0; k < nic->nb_pers; k++) {
-		unsigned i = first + k < nic->nb_pers ? first + k : first + k - nic->nb_pers;
-		struct flow_lane *lane = &nic->pers[i]->flow.tx;
-
-		if (lane->ring == NULL)
-			continue;
-		sent += flow_send(nic, lane, 0, MPN_BURST);
-		/* The port is full, and this flow is the first to get the next room. */
-		if (lane->nb_kept > 0) {
-			nic->next_tx = (uint8_t)i;
-			return sent;
-		}
-	}
-	nic->next_tx = (uint8_t)(first + 1 < nic->nb_pers ? first + 1 : 0);
-	return sent;
-}
-
-/*
  * What has a queue of its own, which may be full when the other is not. What waits for a peer that had
  * such a queue goes to its successor as all else does.
  */
 static unsigned
-send_data(struct mpn_nic *nic)
+send_data(struct mpn_nic *nic, uint64_t now_ns)
 {
 	uint16_t queue = nic_peer_has_data_queue(nic) ? NIC_DATA_QUEUE : 0;
 	unsigned sent = 0;
+	bool full;
 
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
-		struct flow_lane *lane = &nic->pers[i]->flow.data;
+		struct mpn_personality *p = nic->pers[i];
+		uint64_t allowed = rate_allows(p, &p->flow.data, now_ns), left = allowed;
 
-		if (flow_lane_len(lane) > 0)
-			sent += flow_send(nic, lane, queue, MPN_BURST);
+		if (allowed == 0)
+			continue;
+		sent += flow_send(nic, &p->flow.data, queue, MPN_BURST, &left, &full);
+		rate_leave(p, allowed, left);
 	}
 	return sent;
 }
 
-static const struct sched_ops sched_fifo = {.name = "fifo", .run = run_fifo};
 static const struct sched_ops *const schedulers[] = {&sched_fifo, &sched_prio_drr};
 
 const struct sched_ops *
@@ -102,6 +79,7 @@ mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name)
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		nic->pers[i]->deficit = 0;
 		nic->pers[i]->in_turn = false;
+		nic->pers[i]->credit = 0;
 	}
 	return 0;
 }
@@ -109,9 +87,18 @@ mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name)
 int
 mpn_personality_set_share(struct mpn_personality *p, const struct mpn_share *share)
 {
-	if (share->weight < 1 || share->weight > MPN_MAX_WEIGHT)
-		return mpn_log_err(EINVAL, "nic", "personality '%s': weight %u: expected 1 to %u",
-			p->name, share->weight, MPN_MAX_WEIGHT);
+	uint32_t weights[] = {share->weight, share->cpu_weight};
+
+	for (unsigned i = 0; i < MPN_ARRAY_SIZE(weights); i++) {
+		if (weights[i] < 1 || weights[i] > MPN_MAX_WEIGHT)
+			return mpn_log_err(EINVAL, "nic",
+				"personality '%s': weight %u: expected 1 to %u", p->name,
+				weights[i], MPN_MAX_WEIGHT);
+	}
+	if (share->tx_rate != 0 && (share->tx_rate < MPN_MIN_RATE || share->tx_rate > MPN_MAX_RATE))
+		return mpn_log_err(EINVAL, "nic",
+			"personality '%s': TX rate %" PRIu64 ": expected %d to %llu bytes a second",
+			p->name, share->tx_rate, MPN_MIN_RATE, (unsigned long long)MPN_MAX_RATE);
 	p->share = *share;
 	return 0;
 }
@@ -137,18 +124,49 @@ drop_all(struct mpn_nic *nic)
 		struct mpn_flow *flow = &nic->pers[i]->flow;
 
 		if (flow->tx.ring != NULL)
-			nic->stats.tx_link_down += flow_drop_tx(flow);
+			nic->stats.tx_link_down += flow_drop_tx(flow, true);
 	}
+}
+
+/* How often frames waited although the port would have taken them. */
+static void
+count_limited(struct mpn_nic *nic)
+{
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		struct mpn_personality *p = nic->pers[i];
+
+		if (mpn_unlikely(p->share.tx_rate != 0) && flow_lane_len(&p->flow.tx) > 0 &&
+			p->rate.bytes < flow_head_len(&p->flow.tx))
+			p->flow.stats.tx_limited++;
+	}
+}
+
+/* Has the port taken nothing for long of what it was offered? */
+static void
+check_stuck(struct mpn_nic *nic, unsigned sent, uint64_t now_ns)
+{
+	if (sent > 0 || !nic->tx_offered) {
+		nic->tx_waiting_since_ns = 0;
+		nic->tx_stuck = false;
+		return;
+	}
+	if (nic->tx_waiting_since_ns == 0)
+		nic->tx_waiting_since_ns = now_ns;
+	if (mpn_likely(nic->tx_stuck ||
+		       now_ns - nic->tx_waiting_since_ns <= NIC_TX_STUCK_MS * 1000000ull))
+		return;
+	nic->tx_stuck = true;
+	nic_event(nic, MPN_NIC_TX_STUCK);
 }
 
 unsigned
 nic_transmit(struct mpn_nic *nic, uint64_t now_ns)
 {
-	unsigned sent;
+	unsigned sent = 0;
 
+	nic->tx_offered = false;
 	if (!anything_waits(nic)) {
-		nic->tx_waiting_since_ns = 0;
-		nic->tx_stuck = false;
+		check_stuck(nic, 0, now_ns);
 		return 0;
 	}
 	if (mpn_unlikely(!nic->link_up)) {
@@ -156,18 +174,24 @@ nic_transmit(struct mpn_nic *nic, uint64_t now_ns)
 		return 0;
 	}
 	MPN_STAGE_BEGIN(SCHEDULE);
-	sent = queue_has_room(nic, 0) ? nic->sched->run(nic, now_ns) : 0;
+	if (queue_has_room(nic, 0))
+		sent = nic->sched->run(nic, now_ns);
+	else
+		nic->tx_offered = true;
 	if (nic->data_tx && queue_has_room(nic, NIC_DATA_QUEUE))
-		sent += send_data(nic);
+		sent += send_data(nic, now_ns);
 	MPN_STAGE_END();
-	if (sent > 0 || nic->tx_waiting_since_ns == 0) {
-		nic->tx_waiting_since_ns = now_ns;
-		nic->tx_stuck = sent > 0 ? false : nic->tx_stuck;
-	}
-	if (mpn_unlikely(!nic->tx_stuck &&
-			 now_ns - nic->tx_waiting_since_ns > NIC_TX_STUCK_MS * 1000000ull)) {
-		nic->tx_stuck = true;
-		nic_event(nic, MPN_NIC_TX_STUCK);
-	}
+	count_limited(nic);
+	check_stuck(nic, sent, now_ns);
 	return sent;
+}
+
+unsigned
+nic_transmit_priority(struct mpn_nic *nic, uint64_t now_ns)
+{
+	bool full = false;
+
+	if (mpn_unlikely(!nic->link_up) || !queue_has_room(nic, 0))
+		return 0;
+	return drr_send_priority(nic, now_ns, &full);
 }

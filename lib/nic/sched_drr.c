@@ -10,45 +10,45 @@
 #include "nic_internal.h"
 
 /* Priority is for little: what is above this rate has to take its turn as everybody. */
-#define PRIO_BYTES_PER_US 100
+#define PRIO_BYTES_PER_SEC 100000000ull
 #define PRIO_BURST_BYTES 65536
 /* In one round: the personalities want to run, too. */
 #define MAX_FRAMES (4 * MPN_BURST)
 
-static void
-fill_bucket(struct mpn_personality *p, uint64_t now_ns)
+/* What fits into a budget of the policy, and into what the TX rate allows. */
+static unsigned
+send_within(struct mpn_nic *nic, struct mpn_personality *p, uint64_t now_ns, uint64_t *budget,
+	bool *full)
 {
-	uint64_t us;
+	uint64_t allowed = rate_allows(p, &p->flow.tx, now_ns);
+	uint64_t left = MPN_MIN(allowed, *budget), used = left;
+	unsigned sent = flow_send(nic, &p->flow.tx, 0, MPN_BURST, &left, full);
 
-	if (now_ns < p->bucket_ns + 1000)
-		return;
-	us = (now_ns - p->bucket_ns) / 1000;
-	p->bucket_ns = now_ns;
-	p->bucket = us > PRIO_BURST_BYTES ? PRIO_BURST_BYTES
-					  : MPN_MIN(p->bucket + us * PRIO_BYTES_PER_US,
-						    (uint64_t)PRIO_BURST_BYTES);
+	used -= left;
+	*budget -= used;
+	rate_leave(p, allowed, allowed - used);
+	return sent;
 }
 
-/* @return frames sent; *full: the port takes no more */
-static unsigned
-send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full)
+unsigned
+drr_send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full)
 {
 	unsigned sent = 0;
 
 	for (unsigned i = 0; i < nic->nb_pers && !*full; i++) {
 		struct mpn_personality *p = nic->pers[i];
 
-		if (!p->share.priority || p->flow.tx.ring == NULL)
+		if (!p->share.priority || flow_lane_len(&p->flow.tx) == 0)
 			continue;
-		fill_bucket(p, now_ns);
-		sent += flow_send_bytes(nic, &p->flow.tx, &p->bucket, full);
+		bucket_fill(&p->prio, PRIO_BYTES_PER_SEC, PRIO_BURST_BYTES, now_ns);
+		sent += send_within(nic, p, now_ns, &p->prio.bytes, full);
 	}
 	return sent;
 }
 
 /* One that has its turn: until its deficit or its flow is empty, or the port is full. */
 static unsigned
-take_turn(struct mpn_nic *nic, struct mpn_personality *p, bool *full)
+take_turn(struct mpn_nic *nic, struct mpn_personality *p, uint64_t now_ns, bool *full)
 {
 	unsigned sent = 0, n;
 
@@ -56,7 +56,7 @@ take_turn(struct mpn_nic *nic, struct mpn_personality *p, bool *full)
 		p->deficit += (uint64_t)p->share.weight * nic->info.max_frame;
 	p->in_turn = true;
 	do {
-		n = flow_send_bytes(nic, &p->flow.tx, &p->deficit, full);
+		n = send_within(nic, p, now_ns, &p->deficit, full);
 		sent += n;
 	} while (n > 0 && !*full && sent < MAX_FRAMES);
 	if (*full || sent >= MAX_FRAMES)
@@ -71,7 +71,7 @@ static unsigned
 run_prio_drr(struct mpn_nic *nic, uint64_t now_ns)
 {
 	bool full = false;
-	unsigned sent = send_priority(nic, now_ns, &full);
+	unsigned sent = drr_send_priority(nic, now_ns, &full);
 	unsigned empty = 0;
 
 	if (nic->next_tx >= nic->nb_pers)
@@ -79,9 +79,10 @@ run_prio_drr(struct mpn_nic *nic, uint64_t now_ns)
 	while (!full && sent < MAX_FRAMES && empty < nic->nb_pers) {
 		struct mpn_personality *p = nic->pers[nic->next_tx];
 
-		if (flow_lane_len(&p->flow.tx) > 0) {
+		/* One that its TX rate stops is as one that has nothing to send. */
+		if (rate_allows(p, &p->flow.tx, now_ns) > 0) {
 			empty = 0;
-			sent += take_turn(nic, p, &full);
+			sent += take_turn(nic, p, now_ns, &full);
 		} else {
 			empty++;
 			p->in_turn = false;
@@ -94,4 +95,5 @@ run_prio_drr(struct mpn_nic *nic, uint64_t now_ns)
 	return sent;
 }
 
-const struct sched_ops sched_prio_drr = {.name = "prio-drr", .run = run_prio_drr};
+const struct sched_ops sched_prio_drr = {
+	.name = "prio-drr", .work = cpu_run_drr, .run = run_prio_drr};

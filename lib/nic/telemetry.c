@@ -226,19 +226,20 @@ print_link(struct mpn_nic *nic, struct mpn_out *o)
 static int
 print_flow(struct mpn_nic *nic, struct mpn_out *o)
 {
-	struct mpn_personality_info info;
-	unsigned i;
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		mpn_out_object(o, nic->pers[i]->name);
+		mpn_personality_print_flow(nic->pers[i], o);
+		mpn_out_close(o);
+	}
+	return 0;
+}
 
-	for (i = 0; i < nic->nb_pers; i++) {
-		mpn_personality_get_info(nic->pers[i], &info);
-		mpn_out_object(o, info.name);
-		mpn_out_str(o, "state", mpn_pers_state_name(info.state));
-		mpn_out_u64(o, "size", info.flow_size);
-		mpn_out_u64(o, "rx_waiting", info.rx_len);
-		mpn_out_u64(o, "tx_waiting", info.tx_len);
-#define X(name, text) mpn_out_u64(o, #name, info.stats.name);
-		MPN_FLOW_COUNTER_LIST(X)
-#undef X
+static int
+print_delay(struct mpn_nic *nic, struct mpn_out *o)
+{
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		mpn_out_object(o, nic->pers[i]->name);
+		mpn_personality_print_delays(nic->pers[i], o);
 		mpn_out_close(o);
 	}
 	return 0;
@@ -274,6 +275,9 @@ register_commands(void)
 		"/mpnic/link", "Link, port and counters of a NIC. Parameters: NIC", print_link);
 	nic_telemetry_add("/mpnic/flow",
 		"Flows of a NIC's personalities and their counters. Parameters: NIC", print_flow);
+	nic_telemetry_add("/mpnic/delay",
+		"How long frames waited in the flows of a NIC's personalities. Parameters: NIC",
+		print_delay);
 	nic_telemetry_add("/mpnic/personality",
 		"What the personalities of a NIC say of themselves. Parameters: NIC[,FIRST]",
 		print_personality);

@@ -21,6 +21,7 @@ struct st_target {
 	struct xfer_tgt *xfer;
 	struct st_target_conf conf;
 	struct st_nic *nics[XFER_MAX_PORTS]; /* by port; NULL: gone */
+	unsigned nb_ports; /* nics[] is used up to here */
 	uint8_t macs[XFER_MAX_PORTS][6];
 	uint32_t p_max[XFER_MAX_PORTS];
 	struct st_nic *rx_nic; /* whose frame the engine is looking at */
@@ -214,6 +215,7 @@ st_target_attach(struct st_target *t, struct mpn_nic *nic)
 	if (port < 0)
 		return port;
 	t->nics[port] = n;
+	t->nb_ports = MPN_MAX(t->nb_ports, (unsigned)port + 1);
 	memcpy(t->macs[port], n->info.mac, sizeof(t->macs[port]));
 	t->p_max[port] = n->p_max;
 	n->target = t;
@@ -273,6 +275,34 @@ st_target_poll(struct st_nic *n, uint64_t now_ns)
 			st_frame_bare(n, &tx);
 	}
 	return sent;
+}
+
+bool
+st_target_in_debt(const struct st_target *t)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < t->nb_ports; i++) {
+		if (t->nics[i] == NULL)
+			continue;
+		if (!mpn_personality_in_debt(t->nics[i]->pers))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+void
+st_target_charge(struct st_target *t, uint64_t cycles)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < t->nb_ports; i++)
+		n += t->nics[i] != NULL;
+	for (unsigned i = 0; i < t->nb_ports; i++) {
+		if (t->nics[i] != NULL)
+			mpn_personality_charge(t->nics[i]->pers, cycles / n);
+	}
 }
 
 bool

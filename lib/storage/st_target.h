@@ -51,6 +51,9 @@ struct st_target_conf {
 struct st_target *st_target_create(const struct st_target_conf *conf, int socket_id);
 /** Detach from all NICs and free. Nothing may be in the back end. NULL is allowed. */
 void st_target_destroy(struct st_target *t);
+/* Have all of its NICs something else to run? Then its back ends wait; what they took is paid for. */
+bool st_target_in_debt(const struct st_target *t);
+void st_target_charge(struct st_target *t, uint64_t cycles);
 /**
  * Serve on a NIC that has the storage personality loaded and started. 0, -ENODEV, -EBUSY (it has a
  * target), -ENOSPC (too many NICs).

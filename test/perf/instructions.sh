@@ -66,7 +66,7 @@ awk '
 		if (f ~ /^(nic|idle|eal)\.[ch]:/) return "poll"
 		if (f ~ /^classify\.c:/) return "classify"
 		if (f ~ /^(flow|rte_ring.*)\.[ch]:/) return "flow"
-		if (f ~ /^sched\.c:/) return "scheduling"
+		if (f ~ /^sched[_a-z]*\.c:/) return "scheduling"
 		if (f ~ /^(ini|tgt|xfer|wire|crc)[_a-z0-9]*\.[ch]:/) return "xfer"
 		# A function of a header that was taken into another one.
 		if (f ~ /:(ini|tgt|xfer|wire)_/) return "xfer"

@@ -39,12 +39,26 @@ grep -q "cannot start" mpnic.out mpnic.err || fail "a wrong step was not refused
 
 # Who sends next.
 prompt "personality define all net" "personality load all net ring=64" "personality start all net" \
-	"set scheduler all prio-drr" "set weight all net 3" "set priority all net on" "show flow" "show port"
+	"set scheduler all prio-drr" "set weight all net 3" "set cpu-weight all net 7" "set priority all net on" \
+	"set rate all net 10M" "set watchdog all 5ms" "show flow" "show delay" "show port"
 says "scheduler *prio-drr"
 says "weight *3"
+says "cpu_weight *7"
 says "priority *(true|yes)"
-prompt "personality define all net" "set weight all net 0" "set scheduler all lottery"
+says "tx_rate *10485760"
+says "watchdog_ns *5000000"
+prompt "personality define all net" "set limits all net 64 128 32" "personality load all net" \
+	"set limits all net 0 0 0" "show flow"
+says "size *64"
+says "tx_size *128"
+says "own_frames *32"
+says "its limits cannot change: it is loaded"
+prompt "personality define all net" "set weight all net 0" "set scheduler all lottery" "set rate all net 5" \
+	"set limits all net 63 0 0" "set watchdog all 2h"
 says "'0': expected a number from 1 to 1000"
+says "'5': expected bytes a second from 1000"
+says "flow length 63: expected a power of two"
+says "'2h': expected a time"
 says "'lottery': no such scheduler: expected fifo, prio-drr"
 
 # Commands from a file; a wrong one is named.

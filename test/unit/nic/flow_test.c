@@ -37,19 +37,21 @@ test_rx_flow_is_full_at_its_watermark(void **state)
 	struct rte_mempool *pool = make_pool();
 	struct mpn_flow flow = {0};
 
-	assert_int_equal(flow_init(&flow, 16, false, SOCKET_ID_ANY), 0);
+	assert_int_equal(flow_init(&flow, 16, 16, false, SOCKET_ID_ANY), 0);
 	stage(&flow, pool, 10);
-	assert_int_equal(flow_push_rx(&flow), 0);
+	assert_int_equal(flow_push_rx(&flow, 0), 0);
 	assert_int_equal(rte_ring_count(flow.rx), 10);
 	stage(&flow, pool, 10);
 	/* 7/8 of 16. */
-	assert_int_equal(flow_push_rx(&flow), 6);
+	assert_int_equal(flow_push_rx(&flow, 0), 6);
 	assert_int_equal(rte_ring_count(flow.rx), 14);
 	assert_int_equal(flow.nb_stage, 0);
 	assert_int_equal(flow.stats.rx_dropped, 6);
 	assert_int_equal(rte_mempool_in_use_count(pool), 14);
 	assert_int_equal(flow_drop_rx(&flow), 14);
 	assert_int_equal(flow.stats.rx_dropped, 20);
+	assert_int_equal(flow.stats.rx_full, 6);
+	assert_int_equal(flow.stats.rx_stopped, 14);
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
 	flow_fini(&flow);
 	rte_mempool_free(pool);
@@ -62,7 +64,7 @@ test_dropping_takes_what_the_port_refused_too(void **state)
 	struct mpn_flow flow = {0};
 	struct rte_mbuf *m;
 
-	assert_int_equal(flow_init(&flow, 8, false, SOCKET_ID_ANY), 0);
+	assert_int_equal(flow_init(&flow, 8, 8, false, SOCKET_ID_ANY), 0);
 	assert_false(flow_tx_waits(&flow));
 	for (unsigned i = 0; i < 5; i++) {
 		m = rte_pktmbuf_alloc(pool);
@@ -71,13 +73,14 @@ test_dropping_takes_what_the_port_refused_too(void **state)
 	assert_true(flow_tx_waits(&flow));
 	for (unsigned i = 0; i < 3; i++)
 		flow.tx.kept[flow.tx.nb_kept++] = rte_pktmbuf_alloc(pool);
-	assert_int_equal(flow_drop_tx(&flow), 8);
+	assert_int_equal(flow_drop_tx(&flow, false), 8);
 	assert_int_equal(flow.stats.tx_dropped, 8);
+	assert_int_equal(flow.stats.tx_stopped, 8);
 	assert_false(flow_tx_waits(&flow));
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
 	/* And what is in it when it ends. */
 	stage(&flow, pool, 2);
-	assert_int_equal(flow_push_rx(&flow), 0);
+	assert_int_equal(flow_push_rx(&flow, 0), 0);
 	flow_fini(&flow);
 	flow_fini(&flow);
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
@@ -119,46 +122,84 @@ test_scheduler_by_name(void **state)
 	assert_int_equal(errno, ENOENT);
 }
 
-/* Two personalities of one NIC, the port with room for less than they have: they take turns. */
+#define FLOOD 100
+#define LATER 10
+
+struct turns {
+	struct mpn_nic *nic[2];
+	struct probe probe[2], sink[2];
+};
+
 static void
-test_flows_take_turns(void **state)
+open_turns(struct turns *t)
 {
 	struct mpn_nic_conf conf = {
 		.link = "ring:turns", .mtu = 1500, .flow_len = 256, .nb_txd = 64};
-	struct mpn_nic *nic = mpn_nic_create(&conf), *peer = mpn_nic_create(&conf);
-	struct probe probe[2] = {{.nb_types = 0}, {.types = {PROBE_TYPE_2}, .nb_types = 1}};
-	struct probe *arg[2] = {&probe[0], &probe[1]};
-	struct mpn_personality_info info[2];
-	struct mpn_personality *p[2];
-	uint64_t sent[2];
 
-	assert_non_null(nic);
-	assert_non_null(peer);
-	for (unsigned i = 0; i < 2; i++) {
-		assert_int_equal(
-			mpn_personality_define(nic, "probe", i == 0 ? "a" : "b", &p[i]), 0);
-		assert_int_equal(mpn_personality_load(p[i], &arg[i]), 0);
-		assert_int_equal(mpn_personality_start(p[i]), 0);
-	}
-	for (unsigned round = 0; round < 8; round++) {
-		/* Both have always more than the port takes in a round. */
+	memset(t, 0, sizeof(*t));
+	for (unsigned e = 0; e < 2; e++) {
+		struct probe *side = e == 0 ? t->probe : t->sink;
+
+		t->nic[e] = mpn_nic_create(&conf);
+		assert_non_null(t->nic[e]);
 		for (unsigned i = 0; i < 2; i++) {
-			while (mpn_flow_tx_room(p[i]) > 128)
-				assert_true(probe_send(&probe[i], NULL, round, 64));
+			struct probe *probe = &side[i];
+			struct mpn_personality *p;
+
+			probe->types[0] = i == 0 ? PROBE_TYPE : PROBE_TYPE_2;
+			probe->nb_types = 1;
+			assert_int_equal(
+				mpn_personality_define(t->nic[e], "probe", i == 0 ? "a" : "b", &p),
+				0);
+			assert_int_equal(mpn_personality_load(p, &probe), 0);
+			assert_int_equal(mpn_personality_start(p), 0);
 		}
-		(void)mpn_nic_poll(nic);
-		for (unsigned k = 0; k < 4; k++)
-			(void)mpn_nic_poll(peer);
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		mpn_personality_get_info(p[i], &info[i]);
-		sent[i] = info[i].stats.tx_frames - info[i].tx_len;
+	probe_poll(t->nic, 2, 2);
+}
+
+/* A round of its own, so that these frames are later than those before. */
+static void
+hand_over(struct turns *t, unsigned i, unsigned n)
+{
+	uint64_t end = mpn_now_ns() + 2000;
+
+	while (mpn_now_ns() < end)
+		;
+	(void)mpn_nic_poll(t->nic[0]);
+	for (unsigned k = 0; k < n; k++) {
+		struct rte_mbuf *m = probe_frame(
+			t->nic[0], NULL, t->probe[i].types[0], t->probe[i].next_number, 64);
+
+		assert_int_equal(mpn_flow_tx(t->probe[i].p, &m, 1), 1);
+		t->probe[i].next_number++;
 	}
-	assert_true(sent[0] + sent[1] >= 8 * MPN_BURST);
-	/* Neither is more than a burst ahead. */
-	assert_true(sent[0] <= sent[1] + MPN_BURST && sent[1] <= sent[0] + MPN_BURST);
-	mpn_nic_destroy(peer);
-	mpn_nic_destroy(nic);
+}
+
+/* With a port too small for all of it: who came first leaves first, whichever flow he is of. */
+static void
+test_first_come_first_served(void **state)
+{
+	struct mpn_personality_info info;
+	struct turns t;
+
+	open_turns(&t);
+	hand_over(&t, 0, FLOOD);
+	hand_over(&t, 1, LATER);
+	hand_over(&t, 0, LATER);
+	for (unsigned k = 0; k < 100 && t.sink[0].frames < FLOOD + LATER; k++) {
+		(void)mpn_nic_poll(t.nic[0]);
+		(void)mpn_nic_poll(t.nic[1]);
+		assert_true(t.sink[1].frames == 0 || t.sink[0].frames >= FLOOD);
+		assert_true(t.sink[0].frames <= FLOOD || t.sink[1].frames == LATER);
+	}
+	assert_int_equal(t.sink[0].frames, FLOOD + LATER);
+	assert_int_equal(t.sink[1].frames, LATER);
+	assert_int_equal(t.sink[0].out_of_order + t.sink[1].out_of_order, 0);
+	mpn_personality_get_info(t.probe[1].p, &info);
+	assert_true(info.tx_delay_max_ns > 2000);
+	mpn_nic_destroy(t.nic[1]);
+	mpn_nic_destroy(t.nic[0]);
 }
 
 static int
@@ -182,7 +223,7 @@ main(void)
 		cmocka_unit_test(test_dropping_takes_what_the_port_refused_too),
 		cmocka_unit_test(test_pool_is_freed_when_its_last_frame_is_back),
 		cmocka_unit_test(test_scheduler_by_name),
-		cmocka_unit_test(test_flows_take_turns),
+		cmocka_unit_test(test_first_come_first_served),
 	};
 
 	return cmocka_run_group_tests_name("flows and pools", tests, start_eal, stop_eal);

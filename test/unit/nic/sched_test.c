@@ -139,10 +139,22 @@ test_weights(void **state)
 	static const uint32_t same[] = {1000, 1000, 1000};
 	static const uint32_t mixed[] = {64, 1514, 333};
 
-	check_shares(2, (struct mpn_share[]){{.weight = 1}, {.weight = 3}}, same);
-	check_shares(2, (struct mpn_share[]){{.weight = 1}, {.weight = 1}}, mixed);
-	check_shares(2, (struct mpn_share[]){{.weight = 3}, {.weight = 1}}, mixed);
-	check_shares(3, (struct mpn_share[]){{.weight = 1}, {.weight = 2}, {.weight = 4}}, mixed);
+	check_shares(2,
+		(struct mpn_share[]){
+			{.cpu_weight = 1, .weight = 1}, {.cpu_weight = 1, .weight = 3}},
+		same);
+	check_shares(2,
+		(struct mpn_share[]){
+			{.cpu_weight = 1, .weight = 1}, {.cpu_weight = 1, .weight = 1}},
+		mixed);
+	check_shares(2,
+		(struct mpn_share[]){
+			{.cpu_weight = 1, .weight = 3}, {.cpu_weight = 1, .weight = 1}},
+		mixed);
+	check_shares(3,
+		(struct mpn_share[]){{.cpu_weight = 1, .weight = 1}, {.cpu_weight = 1, .weight = 2},
+			{.cpu_weight = 1, .weight = 4}},
+		mixed);
 }
 
 /* What the other scheduler does: bytes by frame size, whatever the weights. The test above can fail. */
@@ -150,7 +162,8 @@ static void
 test_fifo_has_no_weights(void **state)
 {
 	static const uint32_t lens[] = {1514, 64};
-	static const struct mpn_share shares[] = {{.weight = 1}, {.weight = 1}};
+	static const struct mpn_share shares[] = {
+		{.cpu_weight = 1, .weight = 1}, {.cpu_weight = 1, .weight = 1}};
 	struct load t;
 	uint64_t bytes[3];
 
@@ -167,7 +180,8 @@ static void
 test_idle_flows_do_not_save(void **state)
 {
 	static const uint32_t lens[] = {1000, 1000};
-	static const struct mpn_share shares[] = {{.weight = 1}, {.weight = 1}};
+	static const struct mpn_share shares[] = {
+		{.cpu_weight = 1, .weight = 1}, {.cpu_weight = 1, .weight = 1}};
 	struct load t;
 	uint64_t bytes[3], alone;
 
@@ -214,7 +228,8 @@ static void
 test_priority_does_not_wait(void **state)
 {
 	static const uint32_t lens[] = {1000, 64};
-	struct mpn_share shares[] = {{.weight = 100}, {.weight = 1, .priority = true}};
+	struct mpn_share shares[] = {
+		{.cpu_weight = 1, .weight = 100}, {.cpu_weight = 1, .weight = 1, .priority = true}};
 	struct mpn_personality_info info;
 	unsigned with, without;
 	struct load t;
@@ -239,21 +254,22 @@ static void
 test_priority_is_bounded(void **state)
 {
 	static const uint32_t lens[] = {1000, 1000};
-	static const struct mpn_share shares[] = {{.weight = 1}, {.weight = 1, .priority = true}};
+	static const struct mpn_share shares[] = {
+		{.cpu_weight = 1, .weight = 1}, {.cpu_weight = 1, .weight = 1, .priority = true}};
 	struct load t;
 	uint64_t bytes[3];
 
 	open_load(&t, 2, shares, lens);
 	assert_int_equal(mpn_nic_set_scheduler(t.nic[0], "prio-drr"), 0);
 	/* A bucket that is filled in an hour again. */
-	t.probe[1].p->bucket = 0;
-	t.probe[1].p->bucket_ns = mpn_now_ns() + 3600 * 1000000000ull;
+	t.probe[1].p->prio.bytes = 0;
+	t.probe[1].p->prio.ns = mpn_now_ns() + 3600 * 1000000000ull;
 	run_window(&t, bytes);
 	run_window(&t, bytes);
 	assert_true(jain(bytes, shares, 2) > 0.98);
 	/* And one that is full is used before anything else. */
 	for (unsigned r = 0; r < ROUNDS; r++) {
-		t.probe[1].p->bucket = 1000000;
+		t.probe[1].p->prio.bytes = 1000000;
 		feed(&t, 0, 128);
 		feed(&t, 1, 128);
 		probe_poll(t.nic, 2, 1);
@@ -261,7 +277,7 @@ test_priority_is_bounded(void **state)
 	bytes[0] = t.sink[0].bytes;
 	bytes[1] = t.sink[1].bytes;
 	for (unsigned r = 0; r < ROUNDS; r++) {
-		t.probe[1].p->bucket = 1000000;
+		t.probe[1].p->prio.bytes = 1000000;
 		feed(&t, 0, 128);
 		feed(&t, 1, 128);
 		probe_poll(t.nic, 2, 1);
@@ -270,11 +286,59 @@ test_priority_is_bounded(void **state)
 	close_load(&t);
 }
 
+/* Above its TX rate a flow waits, under any scheduler, and the others get what it leaves. */
+static void
+check_rate(const char *scheduler)
+{
+	static const uint32_t lens[] = {1000, 1000};
+	static const struct mpn_share shares[] = {
+		{.cpu_weight = 1, .weight = 1, .tx_rate = 10000000},
+		{.cpu_weight = 1, .weight = 1}};
+	struct mpn_share slow = shares[0];
+	struct mpn_personality_info info;
+	uint64_t begin, bytes;
+	struct load t;
+
+	open_load(&t, 2, shares, lens);
+	assert_int_equal(mpn_nic_set_scheduler(t.nic[0], scheduler), 0);
+	begin = mpn_now_ns();
+	while (t.sink[0].bytes < 500000) {
+		feed(&t, 0, 100);
+		feed(&t, 1, 100);
+		probe_poll(t.nic, 2, 1);
+	}
+	/* 10 bytes a microsecond, and a millisecond's worth at once. */
+	bytes = (mpn_now_ns() - begin) / 100;
+	assert_true(t.sink[0].bytes <= bytes + 10000 + 2 * 1000);
+	assert_true(t.sink[1].bytes > t.sink[0].bytes);
+	mpn_personality_get_info(t.probe[0].p, &info);
+	assert_true(info.stats.tx_limited > 0);
+	assert_false(t.nic[0]->tx_stuck);
+	/* What was accepted leaves at once when it is stopped, even if its rate were an hour's. */
+	assert_int_equal(mpn_personality_set_share(t.probe[0].p, &shares[1]), 0);
+	probe_poll(t.nic, 2, 100);
+	slow.tx_rate = MPN_MIN_RATE;
+	t.probe[0].p->rate.bytes = 0;
+	assert_int_equal(mpn_personality_set_share(t.probe[0].p, &slow), 0);
+	feed(&t, 0, RING / 2);
+	assert_int_equal(mpn_personality_stop(t.probe[0].p), 0);
+	probe_poll(t.nic, 2, 100);
+	assert_int_equal(t.sink[0].frames, t.probe[0].next_number);
+	close_load(&t);
+}
+
+static void
+test_tx_rate(void **state)
+{
+	check_rate("fifo");
+	check_rate("prio-drr");
+}
+
 static void
 test_names_and_bounds(void **state)
 {
 	static const uint32_t lens[] = {64};
-	static const struct mpn_share one = {.weight = 1};
+	static const struct mpn_share one = {.cpu_weight = 1, .weight = 1};
 	struct mpn_personality_info info;
 	struct load t;
 
@@ -285,8 +349,14 @@ test_names_and_bounds(void **state)
 	probe_catch_log();
 	assert_int_equal(mpn_nic_set_scheduler(t.nic[0], "lottery"), -ENOENT);
 	assert_int_equal(mpn_personality_set_share(t.probe[0].p, &(struct mpn_share){0}), -EINVAL);
-	assert_int_equal(mpn_personality_set_share(
-				 t.probe[0].p, &(struct mpn_share){.weight = MPN_MAX_WEIGHT + 1}),
+	assert_int_equal(
+		mpn_personality_set_share(t.probe[0].p,
+			&(struct mpn_share){.cpu_weight = 1, .weight = MPN_MAX_WEIGHT + 1}),
+		-EINVAL);
+	assert_int_equal(
+		mpn_personality_set_share(t.probe[0].p, &(struct mpn_share){.weight = 1}), -EINVAL);
+	assert_int_equal(mpn_personality_set_share(t.probe[0].p,
+				 &(struct mpn_share){.weight = 1, .cpu_weight = 1, .tx_rate = 999}),
 		-EINVAL);
 	(void)probe_release_log();
 	assert_string_equal(mpn_nic_scheduler(t.nic[0]), "fifo");
@@ -317,6 +387,7 @@ main(void)
 		cmocka_unit_test(test_idle_flows_do_not_save),
 		cmocka_unit_test(test_priority_does_not_wait),
 		cmocka_unit_test(test_priority_is_bounded),
+		cmocka_unit_test(test_tx_rate),
 		cmocka_unit_test(test_names_and_bounds),
 	};
 

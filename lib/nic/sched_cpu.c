@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * Who runs: all in turn, or within a budget of TSC cycles. A personality cannot be interrupted, so the
+ * budget is paid afterwards: each gets its weight in quanta, what a turn took is taken off, and one that is
+ * in debt is passed over until all that have something to do are. (Surplus round robin: deficit round robin
+ * for packets whose length is known only when they have been sent.)
+ */
+
+#include <inttypes.h>
+
+#include <rte_cycles.h>
+
+#include "mpn_log.h"
+#include "nic_internal.h"
+
+#define QUANTUM_PER_SEC 100000 /* 10 us */
+/* A look that found nothing costs nothing up to this part of a quantum: idle ones must not run into debt. */
+#define FREE_PART 16
+/* What is not paid back after a second of quanta is forgiven: it was a debugger, or a suspended machine. */
+#define MAX_DEBT_QUANTA 100000
+#define LOG_GAP_NS 10000000000ull
+
+/* ---- The watchdog ---- */
+
+static void
+tell_held(struct mpn_personality *p, uint64_t ns)
+{
+	struct mpn_nic *nic = p->nic;
+
+	p->flow.stats.held++;
+	memcpy(nic->info.held_by, p->name, sizeof(nic->info.held_by));
+	nic->info.held_ns = ns;
+	if (nic->now_ns >= nic->next_held_log_ns) {
+		nic->next_held_log_ns = nic->now_ns + LOG_GAP_NS;
+		mpn_log(MPN_LOG_WARN, "nic",
+			"%s: personality '%s' held the thread for %" PRIu64 " ms", nic->info.name,
+			p->name, ns / 1000000);
+	}
+	nic_event(nic, MPN_NIC_HELD);
+}
+
+void
+mpn_nic_set_watchdog(struct mpn_nic *nic, uint64_t ns)
+{
+	nic->held_ns = ns;
+	nic->held_tsc =
+		ns != 0 ? (uint64_t)((double)ns * (double)rte_get_tsc_hz() / 1e9) : UINT64_MAX;
+}
+
+uint64_t
+mpn_nic_watchdog(const struct mpn_nic *nic)
+{
+	return nic->held_ns;
+}
+
+/* ---- Running ---- */
+
+/* @return the work it found */
+static unsigned
+run_one(struct mpn_personality *p, uint64_t now_ns, uint64_t *tsc, uint64_t *cycles)
+{
+	struct mpn_flow_stats *stats = &p->flow.stats;
+	unsigned work = personality_run(p, now_ns);
+	uint64_t before = *tsc;
+
+	*tsc = rte_rdtsc();
+	*cycles = *tsc - before;
+	stats->turns++;
+	stats->cycles += *cycles;
+	if (mpn_unlikely(*cycles > p->flow.longest_tsc)) {
+		p->flow.longest_tsc = *cycles;
+		stats->held_max_ns = eal_tsc_to_ns(*tsc) - eal_tsc_to_ns(before);
+	}
+	if (mpn_unlikely(*cycles > p->nic->held_tsc))
+		tell_held(p, eal_tsc_to_ns(*tsc) - eal_tsc_to_ns(before));
+	return work;
+}
+
+unsigned
+cpu_run_all(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc)
+{
+	unsigned work = 0;
+	uint64_t cycles;
+
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		if (personality_is_active(nic->pers[i]))
+			work += run_one(nic->pers[i], now_ns, tsc, &cycles);
+	}
+	return work;
+}
+
+/* ---- Within a budget ---- */
+
+static int64_t
+quanta_of(const struct mpn_personality *p)
+{
+	return (int64_t)(p->share.cpu_weight * (rte_get_tsc_hz() / QUANTUM_PER_SEC));
+}
+
+static void
+pay(struct mpn_personality *p, int64_t cycles, unsigned work)
+{
+	int64_t quanta = quanta_of(p);
+
+	if (work == 0 && cycles < quanta / (int64_t)p->share.cpu_weight / FREE_PART)
+		return;
+	p->credit = MPN_MAX(p->credit - cycles, -quanta * MAX_DEBT_QUANTA);
+}
+
+struct round {
+	uint64_t now_ns;
+	uint64_t *tsc;
+	unsigned work;
+	unsigned in_debt; /* that were passed over */
+	bool busy; /* somebody with credit found something to do */
+};
+
+static void
+run_within(struct mpn_personality *p, struct round *r)
+{
+	uint64_t cycles;
+	unsigned work;
+
+	if (!personality_is_active(p))
+		return;
+	if (p->credit < 0) {
+		p->flow.stats.passed_over++;
+		r->in_debt++;
+		return;
+	}
+	work = run_one(p, r->now_ns, r->tsc, &cycles);
+	pay(p, (int64_t)cycles, work);
+	r->work += work;
+	r->busy |= work > 0;
+}
+
+/* As many quanta for everybody as bring the first one out of debt. An idle one saves nothing up. */
+static void
+deal_out(struct mpn_nic *nic)
+{
+	int64_t rounds = INT64_MAX;
+
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		const struct mpn_personality *p = nic->pers[i];
+
+		if (personality_is_active(p) && p->credit < 0)
+			rounds = MPN_MIN(rounds, (-p->credit - 1) / quanta_of(p) + 1);
+	}
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		struct mpn_personality *p = nic->pers[i];
+		int64_t quanta = quanta_of(p);
+
+		p->credit = MPN_MIN(p->credit + rounds * quanta, quanta);
+	}
+}
+
+static void
+run_class(struct mpn_nic *nic, bool priority, struct round *r)
+{
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		if (nic->pers[i]->share.priority == priority)
+			run_within(nic->pers[i], r);
+	}
+}
+
+unsigned
+cpu_run_drr(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc)
+{
+	struct round r = {.now_ns = now_ns, .tsc = tsc};
+
+	run_class(nic, true, &r);
+	/* What they send does not wait until the others have run. */
+	if (r.work > 0)
+		r.work += nic_transmit_priority(nic, now_ns);
+	run_class(nic, false, &r);
+	if (r.in_debt > 0 && !r.busy) {
+		/* Nobody needs the cycles but those in debt: the round is theirs. */
+		deal_out(nic);
+		r.in_debt = 0;
+		run_class(nic, true, &r);
+		run_class(nic, false, &r);
+	}
+	/* The next round may have work for those that were passed over: no time to sleep. */
+	return r.work + r.in_debt;
+}
+
+void
+mpn_personality_charge(struct mpn_personality *p, uint64_t cycles)
+{
+	p->flow.stats.cycles += cycles;
+	p->credit -= (int64_t)MPN_MIN(cycles, (uint64_t)INT32_MAX);
+}
+
+bool
+mpn_personality_in_debt(const struct mpn_personality *p)
+{
+	return p->credit < 0 && p->nic->sched->work == cpu_run_drr;
+}
