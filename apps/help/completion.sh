@@ -12,9 +12,23 @@ program=$1
 name=$(basename "$program")
 func=_$(echo "$name" | tr - _)
 
+# What a word such as LOAD stands for, as the error says that a wrong one gets: "a|b|c".
+values_of() { # OPTION
+	# shellcheck disable=SC2086
+	"$program" ${command:-} "$1" '?' 2>&1 >/dev/null </dev/null |
+		sed -nE "s/.*expected (one of )?([a-z-]+(, [a-z-]+)+(,? or [a-z-]+)?)$/\2/p" |
+		sed -E 's/,? or |, /|/g' | head -n 1
+}
+
 # "--link=LINK --no-huge ...", then the words it takes as a command of its own.
 options_of() { # HELP
-	printf '%s\n' "$1" | sed -nE 's/^ +(-., )?(--[a-z-]+)( [^ ]+)?  .*/\2\3/p' | tr ' ' '=' | tr '\n' ' '
+	printf '%s\n' "$1" | sed -nE 's/^ +(-., )?(--[a-z-]+)( [^ ]+)?  .*/\2\3/p' | tr ' ' '=' |
+		while read -r option; do
+			case $option in
+			*=LOAD | *=HOW | *=WHAT) printf '%s=%s ' "${option%%=*}" "$(values_of "${option%%=*}")" ;;
+			*) printf '%s ' "$option" ;;
+			esac
+		done
 }
 words_of() { # HELP
 	printf '%s\n' "$1" | sed -nE 's/^  ([a-z]+) .*/\1/p' | tr '\n' ' '
@@ -26,6 +40,9 @@ commands=
 # shellcheck disable=SC2086
 kinds=$("$program" ${commands:+serve} ${commands:---} --link help 2>/dev/null |
 	sed -nE 's/^ *([a-z_]+:).*/\1/p' | tr '\n' ' ') || kinds=
+# shellcheck disable=SC2086
+volumes=$("$program" ${commands:+serve} --volume help 2>/dev/null |
+	sed -nE 's/^ *([a-z_]+:).*/\1/p' | tr '\n' ' ') || volumes=
 
 printf '# bash completion for %s, made by the program itself.\n\n' "$name"
 printf '%s()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n' "$func"
@@ -35,6 +52,7 @@ if [ -n "$commands" ]; then
 	printf '\t\tmapfile -t COMPREPLY < <(compgen -W "%s--help --version" -- "$cur")\n' "$commands"
 	printf '\t\treturn\n\tfi\n\tcase ${COMP_WORDS[1]} in\n'
 	for c in $commands; do
+		command=$c
 		help=$("$program" "$c" --help)
 		printf '\t%s)\n\t\toptions="%s"\n\t\twords="%s"\n\t\t;;\n' "$c" "$(options_of "$help")" \
 			"$(words_of "$help")"
@@ -44,9 +62,25 @@ else
 	printf '\toptions="%s"\n' "$(options_of "$help")"
 fi
 cat <<END
-	# "--option=": one word for the user, three for bash.
-	[ "\$cur" != = ] || cur=
-	[ "\$prev" != = ] || prev=\${COMP_WORDS[COMP_CWORD - 2]}
+	# "--option=", "NAME=KIND:PATH": one word for the user, several for bash. What follows a kind is a file.
+	[ "\$cur" != : ] || prev=: cur=
+	if [ "\$prev" = : ]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "\$cur")
+		return
+	fi
+	if [ "\$cur" = = ]; then
+		cur=
+		[[ \${COMP_WORDS[COMP_CWORD - 2]} != --volume ]] || prev=SPEC
+	elif [ "\$prev" = = ]; then
+		prev=\${COMP_WORDS[COMP_CWORD - 2]}
+		[[ \${COMP_WORDS[COMP_CWORD - 3]} != --volume ]] || prev=SPEC
+		[[ "\${COMP_WORDS[*]:COMP_CWORD - 4:2}" != "--volume =" ]] || prev=SPEC
+	fi
+	if [ "\$prev" = SPEC ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$volumes" -- "\$cur")
+		compopt -o nospace 2>/dev/null
+		return
+	fi
 	for option in \$options; do
 		[ "\${option%%=*}" != "\$prev" ] || arg=\${option#"\$prev"}
 	done

@@ -13,8 +13,14 @@
 
 #include "mpn_nic.h"
 
-#define SPIN_ROUNDS 64 /* before the first yield */
-#define AWAKE_NS 1000000u /* before the first sleep */
+/*
+ * Before the first yield: what a switch to another program and back costs. Not a number of rounds: those of a
+ * program that looks at more than one ring are long, and another one may be waiting for the core.
+ */
+#define SPIN_NS 3000u
+/* Before the first sleep, both: who was kept from running for a while has not looked in vain yet. */
+#define AWAKE_NS 1000000u
+#define AWAKE_ROUNDS 64
 
 /* How long to sleep after how long a silence: the longer it has lasted, the longer it may last. */
 static const struct {
@@ -57,21 +63,26 @@ sleep_step(uint64_t idle_ns)
 void
 mpn_idler_round(struct mpn_idler *idler, unsigned work)
 {
+	uint64_t now_ns;
+
 	if (work > 0) {
 		idler->empty = 0;
 		return;
 	}
-	if (idler->empty++ < SPIN_ROUNDS || idler->policy == MPN_IDLE_SPIN) {
+	if (idler->policy == MPN_IDLE_SPIN) {
+		idler->empty++;
 		rte_pause();
 		return;
 	}
-	if (idler->policy == MPN_IDLE_YIELD) {
+	now_ns = mpn_now_ns();
+	if (idler->empty++ == 0)
+		idler->idle_since_ns = now_ns;
+	if (now_ns - idler->idle_since_ns < SPIN_NS)
+		rte_pause();
+	else if (idler->policy == MPN_IDLE_YIELD || idler->empty <= AWAKE_ROUNDS)
 		(void)sched_yield();
-		return;
-	}
-	if (idler->empty == SPIN_ROUNDS + 1)
-		idler->idle_since_ns = mpn_now_ns();
-	sleep_step(mpn_now_ns() - idler->idle_since_ns);
+	else
+		sleep_step(now_ns - idler->idle_since_ns);
 }
 
 enum mpn_idle

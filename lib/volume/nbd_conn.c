@@ -45,7 +45,9 @@ shake_hands(struct nbd_maker *m, struct nbd_handle *h, const char *uri)
 {
 	uint64_t end_ns = vol_now_ns() + CONNECT_NS;
 
+	/* An answer in one piece is read with half as many system calls as one in chunks. */
 	if (nbd_set_uri_allow_local_file(h, true) != 0 || nbd_set_pread_initialize(h, false) != 0 ||
+		nbd_set_request_structured_replies(h, false) != 0 ||
 		nbd_aio_connect_uri(h, uri) != 0)
 		return fail_connect(m, h, nbd_get_errno(), nbd_get_error());
 	while (nbd_aio_is_ready(h) != 1) {

@@ -81,9 +81,17 @@ done
 complete_words ebd serve --idle sl | grep -qx sleep || fail "no value of --idle is proposed"
 complete_words ebd copy --sparse = of | grep -qx off || fail "no value is proposed after a '='"
 complete_words ebd serve --link vho | grep -qx vhost: || fail "no kind of link is proposed"
+complete_words ebd perf --rw randr | grep -qx randread || fail "no load is proposed"
+complete_words ebd info --can fl | grep -qx flush || fail "nothing a volume can is proposed"
+complete_words vhost-ebd --crc au | grep -qx auto || fail "no value of --crc is proposed"
+complete_words ebd serve --volume disk0 = nb | grep -qx nbd: || fail "no kind of volume is proposed"
+complete_words ebd serve --volume = disk0 = nb | grep -qx nbd: || fail "no kind of volume is proposed after --volume="
+complete_words ebd serve --volume disk0 = | grep -qx mem: || fail "no kind of volume is proposed after a '='"
 complete_words ebd ctl read | grep -qx readonly || fail "no command of a server is proposed"
 touch pidfile-here
 complete_words ebd serve --pidfile pidf | grep -qx pidfile-here || fail "no file is proposed"
+complete_words ebd serve --volume disk0 = file : pidf | grep -qx pidfile-here || fail "no image is proposed"
+complete_words ebd info --link virtio : pidf | grep -qx pidfile-here || fail "no socket is proposed"
 
 # The plugin's page is written by hand: it has all its parameters, too.
 if [ -e "$NBD_PLUGIN" ] && command -v nbdkit >/dev/null; then
@@ -94,4 +102,17 @@ if [ -e "$NBD_PLUGIN" ] && command -v nbdkit >/dev/null; then
 	for option in $(sed -nE 's/^([a-z-]+)=<.*/\1/p' help.out); do
 		grep -q "\b$option\b" page.out || fail "nbdkit-ebd-plugin.1: no $option"
 	done
+fi
+
+# So is that of fio's engine.
+if [ -e "$FIO_ENGINE" ]; then
+	[ -n "$(find root -name fio-ebd.1)" ] || fail "fio-ebd: no man page"
+	render "$SRC/apps/fio-ebd/fio-ebd.1" >page.out
+	nb=0
+	# shellcheck disable=SC2013
+	for option in $(sed -nE 's/^\t\{"([a-z-]+)", .*/\1/p' "$SRC/apps/bridge/client_opts.c"); do
+		grep -qE "^ +$option=|^.It Cm $option " page.out || fail "fio-ebd.1: no $option"
+		nb=$((nb + 1))
+	done
+	[ "$nb" -ge 10 ] || fail "only $nb options of the engine were found"
 fi

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the mpnic authors
 #
-# Three servers in a row, and a client that writes and verifies through all of them:
+# Three servers in a row, and a client that writes and verifies through all of them; the same with a guest on a
+# disk of the first one:
 #
 #   client -> ebd serve (nbd: volume) -> nbdkit with the plugin -> ebd serve (file volume)
+#   guest -> vhost-ebd -> ebd serve (the same, another volume)
 #
-# One of the three is killed at a random moment and started again, MPNIC_KILLS (20) times over. The
-# client is never started again, loses nothing and is not stuck.
+# One of the four is killed at a random moment and started again, MPNIC_KILLS (20) times over. Client and guest
+# are never started again, lose nothing and are not stuck.
 #	kills.sh perf|fio
 . "$(dirname "$0")/lib.sh"
 
@@ -25,7 +27,9 @@ truncate -s "$((kills * 2 + 24))M" disk.img
 # takes anything new, which NBD alone could not promise.
 us=6f1c2f1e-0d6b-4f0e-9c52-3a1b8e7d5c40
 
-up() { # store|kit|front
+truncate -s 16M guest.img
+
+up() { # store|kit|front|target
 	case $1 in
 	store) serve store "$SERVER_LINK" disk0=file:disk.img ;;
 	kit)
@@ -34,17 +38,28 @@ up() { # store|kit|front
 		;;
 	front)
 		serve front "vhost:$T/l2.sock" \
-			"disk0=nbd:nbd+unix:///?socket=$T/kit.sock,connections=2,fail-after=never"
+			"disk0=nbd:nbd+unix:///?socket=$T/kit.sock,connections=2,fail-after=never" \
+			guest=file:guest.img -- --link "vhost:$T/l3.sock"
+		;;
+	target)
+		start target "$BUILD/apps/vhost-ebd/vhost-ebd" --no-huge --link "virtio:$T/l3.sock" guest \
+			--socket g.sock --queues 4 --fail-after never
+		wait_for 30 is_ready target && ! is_gone "${PIDS[target]}" || fail "the target did not get ready"
 		;;
 	esac
 }
-has_changed() {
-	[ "$(stat -c %y disk.img)" != "$before" ] || is_gone "${PIDS[client]}"
+# Both have written since then.
+have_changed() {
+	is_gone "${PIDS[client]}" || is_gone "${PIDS[guest]}" ||
+		{ [ "$(stat -c %y disk.img)" != "$before" ] && [ "$(stat -c %y guest.img)" != "$guest_before" ]; }
 }
 
 up store
 up kit
 up front
+up target
+start guest "$BUILD/test/vhost/vhost_blk" g.sock verify 3600 8
+wait_for 20 grep -q working guest.out || fail "the guest cannot connect"
 # It writes for longer than the kills take, at a pace that leaves them room.
 if [ "$1" = fio ]; then
 	start client fio --ioengine="external:$FIO_ENGINE" --link="virtio:$T/l2.sock" --volume=disk0 --name=v \
@@ -54,13 +69,14 @@ else
 	start client "$EBD" perf --link "virtio:$T/l2.sock" disk0 --rw randrw --bs 16k --depth 16 \
 		--rate 400 --time "$((kills * 5 / 2 + 5))s" --verify --fail-after never --json
 fi
-declare -A nb=([store]=0 [kit]=0 [front]=0)
-names=(store kit front)
+declare -A nb=([store]=0 [kit]=0 [front]=0 [target]=0)
+names=(store kit front target)
 for ((i = 0; i < kills; i++)); do
-	name=${names[RANDOM % 3]}
-	before=$(stat -c %y disk.img)
-	wait_for 60 has_changed || fail "stuck after kill $i ($name is next), seed $seed"
+	name=${names[RANDOM % 4]}
+	before=$(stat -c %y disk.img) guest_before=$(stat -c %y guest.img)
+	wait_for 60 have_changed || fail "stuck after kill $i ($name is next), seed $seed"
 	is_gone "${PIDS[client]}" && break
+	is_gone "${PIDS[guest]}" && fail "the guest has ended after kill $i, seed $seed: $(cat guest.err)"
 	sleep "0.$((RANDOM % 900 + 100))"
 	send "$name" KILL
 	reap "$name" 10
@@ -69,17 +85,23 @@ for ((i = 0; i < kills; i++)); do
 done
 reap client 300
 tail -n 40 client.out >client.end
-echo "killed: the store ${nb[store]}, nbdkit ${nb[kit]}, the front ${nb[front]} times"
+echo "killed: the store ${nb[store]}, nbdkit ${nb[kit]}, the front ${nb[front]}, the target ${nb[target]} times"
 [ "$RC" -eq 0 ] || fail "the client ended with status $RC, seed $seed"
 [ "$i" -eq "$kills" ] || fail "the client was done after $i kills"
 if [ "$1" = perf ]; then
 	cp client.out client.json
 	grep -qE '"reconnects": [1-9]' client.json || [ "${nb[front]}" -eq 0 ] || fail "nobody noticed a kill"
 fi
+send guest TERM
+reap guest 120
+[ "$RC" -eq 0 ] || fail "the guest ended with status $RC, seed $seed: $(cat guest.err)"
+[ "$(awk '$1 == "reconnects" { print $2 }' guest.out)" -ge "${nb[target]}" ] ||
+	fail "the guest has seen $(awk '$1 == "reconnects" { print $2 }' guest.out) of its target's kills"
 
 # What the client sees is what is on the disk.
 CLIENT_LINK=virtio:$T/l2.sock
 expect_ok 60 copy --link "$CLIENT_LINK" ebd:disk0 out.img
+stop_server target
 stop_server front
 nbd_stop kit
 stop_server store

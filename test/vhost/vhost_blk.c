@@ -6,8 +6,9 @@
  *
  *	vhost_blk SOCKET info			serial number, size, blocks, queues, features
  *	vhost_blk SOCKET perf SECONDS DEPTH	random reads of 4 KiB, polled
- *	vhost_blk SOCKET verify SECONDS		reads and writes of stamped blocks on all queues; goes on when the
- *						target is killed and comes back, with what was in flight
+ *	vhost_blk SOCKET verify SECONDS [SLOTS]	reads and writes of stamped blocks on all queues, SLOTS at a time
+ *						on each; goes on when the target is killed and comes back, with what
+ *						was in flight. SIGTERM ends it sooner, after a last look at all blocks
  *	vhost_blk SOCKET resize BYTES		waits until the disk has so many
  *	vhost_blk SOCKET hostile		see hostile.c
  *	vhost_blk SOCKET stall FORGETFUL	stops its ring while the server stands still; talks to the test by lines
@@ -16,6 +17,7 @@
 #include <endian.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,9 +159,17 @@ struct slot {
 
 static struct block blocks[MAX_BLOCKS];
 static struct slot slots[FE_QUEUES][FE_SLOTS];
+static unsigned nb_slots = FE_SLOTS; /* of a queue, that are used */
+static volatile sig_atomic_t told_to_end;
 static struct {
 	uint64_t reads, writes, flushes, connections;
 } counts;
+
+static void
+note_signal(int signal)
+{
+	told_to_end = signal;
+}
 
 static void
 fill(uint8_t *data, uint32_t block, uint32_t version)
@@ -307,12 +317,18 @@ start_some(struct frontend *f, uint32_t nb_blocks)
 	unsigned queue, slot;
 
 	for (queue = 0; queue < f->nb_queues; queue++) {
-		for (slot = 0; slot < FE_SLOTS; slot++) {
+		for (slot = 0; slot < nb_slots; slot++) {
 			if (!slots[queue][slot].busy)
 				start_request(f, queue, slot, nb_blocks);
 		}
 		fe_kick(f, queue);
 	}
+}
+
+static bool
+is_over(uint64_t end)
+{
+	return told_to_end || fe_now_ns() >= end;
 }
 
 static int
@@ -321,8 +337,8 @@ work(struct frontend *f, uint64_t end, uint32_t nb_blocks)
 	uint64_t moved = fe_now_ns();
 	int n;
 
-	while (fe_now_ns() < end || in_flight(f) > 0) {
-		if (fe_now_ns() < end)
+	while (!is_over(end) || in_flight(f) > 0) {
+		if (!is_over(end))
 			start_some(f, nb_blocks);
 		if (!wait_for_calls(f))
 			return fail("the target did not come back");
@@ -372,10 +388,11 @@ read_all(struct frontend *f, uint32_t nb_blocks)
 }
 
 static int
-run_verify(struct frontend *f, uint64_t seconds)
+run_verify(struct frontend *f, uint64_t seconds, unsigned depth)
 {
 	uint32_t nb_blocks;
 
+	nb_slots = depth;
 	if (!fe_connect(f))
 		return fail("cannot connect");
 	nb_blocks = (uint32_t)(le64toh(f->config.capacity) / SECTORS);
@@ -383,6 +400,7 @@ run_verify(struct frontend *f, uint64_t seconds)
 		return fail("a disk of 4 KiB to 256 MiB is needed");
 	if (!clear_disk(f))
 		return fail("cannot discard or write zeroes");
+	(void)signal(SIGTERM, note_signal);
 	printf("working\n");
 	(void)fflush(stdout);
 	if (work(f, fe_now_ns() + seconds * 1000000000u, nb_blocks) != 0 ||
@@ -424,7 +442,7 @@ main(int argc, char **argv)
 {
 	const char *mode = argc > 2 ? argv[2] : "";
 	uint64_t arg = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
-	unsigned depth = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 32;
+	unsigned depth = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : FE_SLOTS;
 	uint64_t wanted = 1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_BLK_F_FLUSH;
 	struct frontend f;
 	int rc = 2;
@@ -436,8 +454,8 @@ main(int argc, char **argv)
 		rc = run_info(&f);
 	else if (strcmp(mode, "perf") == 0)
 		rc = run_perf(&f, arg, depth);
-	else if (strcmp(mode, "verify") == 0)
-		rc = run_verify(&f, arg);
+	else if (strcmp(mode, "verify") == 0 && depth >= 1 && depth <= FE_SLOTS)
+		rc = run_verify(&f, arg, depth);
 	else if (strcmp(mode, "resize") == 0)
 		rc = run_resize(&f, arg);
 	else if (strcmp(mode, "hostile") == 0)
