@@ -23,6 +23,7 @@ copy_resume_load(struct copy_resume *r, const char *path, const char *src, const
 	char text[sizeof(r->head) + 64];
 	size_t head, n;
 	FILE *f;
+	int rc;
 
 	r->path = path;
 	r->next_ns = ebd_now_ns() + NOTE_NS;
@@ -34,8 +35,12 @@ copy_resume_load(struct copy_resume *r, const char *path, const char *src, const
 	f = fopen(path, "re");
 	if (f == NULL)
 		return errno == ENOENT ? 0 : -errno;
+	errno = 0;
 	n = fread(text, 1, sizeof(text) - 1, f);
+	rc = ferror(f) ? -errno : 0;
 	fclose(f);
+	if (rc != 0)
+		return rc;
 	text[n] = '\0';
 	if (n <= head || memcmp(text, r->head, head) != 0 || text[n - 1] != '\n')
 		return -ESTALE;
@@ -59,7 +64,11 @@ save(const struct copy_resume *r, uint64_t off)
 	bad = fprintf(f, "%s%" PRIu64 "\n", r->head, off) < 0;
 	bad |= fflush(f) != 0 || fsync(fileno(f)) != 0;
 	bad |= fclose(f) != 0;
-	return bad || rename(path, r->path) != 0 ? -errno : 0;
+	if (!bad && rename(path, r->path) == 0)
+		return 0;
+	bad = errno;
+	(void)unlink(path);
+	return -bad;
 }
 
 int

@@ -67,7 +67,7 @@ if [ "$1" = fio ]; then
 		--verify=crc32c --verify_fatal=1 --verify_state_save=0 --randrepeat=0
 else
 	start client "$EBD" perf --link "virtio:$T/l2.sock" disk0 --rw randrw --bs 16k --depth 16 \
-		--rate 400 --time "$((kills * 5 / 2 + 5))s" --verify --fail-after never --json
+		--rate 400 --time "$((kills * 4 + 5))s" --verify --fail-after never --json
 fi
 declare -A nb=([store]=0 [kit]=0 [front]=0 [target]=0)
 names=(store kit front target)

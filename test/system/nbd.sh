@@ -3,7 +3,8 @@
 # Copyright (c) 2026 the mpnic authors
 #
 # Any NBD server is a back end: a qcow2 image and a plugin of nbdkit are copied to and verified; the
-# server is killed in mid-copy and comes back; it stays away; its disk is full; its image has shrunk.
+# server is killed in mid-copy and comes back; it hangs, which others do not notice; it stays away; its disk is
+# full; its image has shrunk.
 . "$(dirname "$0")/lib.sh"
 
 need qemu-nbd
@@ -41,7 +42,10 @@ kit_server --filter=delay file raw.img wdelay=100ms
 
 serve server "$SERVER_LINK" "cow=nbd:nbd+unix:///?socket=$T/q.sock" \
 	"bound=nbd:nbd+unix:///?socket=$T/k.sock,fail-after=1s" \
-	"kit=nbd:nbd+unix:///?socket=$T/k.sock"
+	"kit=nbd:nbd+unix:///?socket=$T/k.sock" -- --link "vhost:$T/l2.sock" --control "$T/ctl.sock"
+has_session() {
+	timeout 5 "$EBD" ctl --control "$T/ctl.sock" sessions | grep -q '"volume": "kit"'
+}
 
 # A qcow2 image, to and fro.
 expect_ok 60 copy --link "$CLIENT_LINK" in.img ebd:cow --verify
@@ -59,6 +63,22 @@ reap copy 120
 [ "$RC" -eq 0 ] || fail "the copy ended with status $RC"
 same in.img raw.img
 [ "$(counter server reconnects)" -ge 1 ] || fail "no reconnect was counted"
+
+# It says nothing any more, with its connections up: who waits for it waits, all others go on, and when it says
+# something again nothing has failed.
+send kit STOP
+start waiting "$EBD" copy --link "virtio:$T/l2.sock" --depth 4 --sparse off in.img ebd:kit --verify
+wait_for 20 has_session || fail "the copy to a volume that hangs does not begin"
+expect_ok 60 copy --link "$CLIENT_LINK" ebd:cow out.img --verify
+same in.img out.img
+# A request of the other volume may wait for its own server, not for the one that hangs.
+expect_ok 60 perf --link "$CLIENT_LINK" cow --rw randread --bs 4k --depth 4 --ops 200 --json
+[ "$(json errors)" = 0 ] || fail "reads failed while another volume hung"
+is_gone "${PIDS[waiting]}" && fail "a copy to a server that says nothing has ended: $(cat waiting.err)"
+send kit CONT
+reap waiting 120
+[ "$RC" -eq 0 ] || fail "the copy ended with status $RC: $(cat waiting.err)"
+same in.img raw.img
 
 # Gone for longer than the bound, while another volume goes on.
 send kit KILL

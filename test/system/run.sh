@@ -80,6 +80,7 @@ q vhost-kill 180 vhost_kill.sh 4
   vhost-linux 300 vhost_linux.sh
   vhost-linux-kill 300 vhost_linux.sh kill
   vhost-linux-reset 300 vhost_linux.sh reset
+  vhost-linux-grow 300 vhost_linux.sh grow
 '
 
 quick=false

@@ -4,9 +4,9 @@
 #
 # Debian's kernel mounts ext4 from a served volume, writes, syncs, powers off: the image is clean and has
 # what was written. With "kill" the target is killed three times meanwhile; with "reset" the machine is reset
-# once while it reads and writes.
+# once while it reads and writes; with "grow" the disk grows, the guest is told and writes to its new end.
 #
-#	vhost_linux.sh [kill|reset]
+#	vhost_linux.sh [kill|reset|grow]
 . "$(dirname "$0")/vhost_lib.sh"
 
 need mkfs.ext4
@@ -46,18 +46,33 @@ echo "write through" >/sys/block/vda/cache_type
 echo "cache now $(cat /sys/block/vda/queue/write_cache)"
 dd if=/mnt/direct of=/mnt/copy bs=64k oflag=direct 2>/dev/null || echo write-failed
 umount /mnt && echo unmounted
+if grep -q " grow" /proc/cmdline; then
+	echo waits-to-grow
+	i=0
+	while [ "$(cat /sys/block/vda/size)" -eq 131072 ] && [ $i -lt 300 ]; do
+		sleep 0.1
+		i=$((i + 1))
+	done
+	echo "bytes now $(($(cat /sys/block/vda/size) * 512))"
+	echo from-the-new-end | dd of=/dev/vda bs=512 seek=163839 conv=sync,fsync 2>/dev/null || echo write-failed
+fi
 END
 
 link_up vhost 9000
 truncate -s 64M disk.img
 mkfs.ext4 -q disk.img || fail "mkfs.ext4"
-serve server "$SERVER_LINK" disk0=file:disk.img
+serve server "$SERVER_LINK" disk0=file:disk.img -- --control "$T/ctl.sock"
 vhost_serve target --queues 2 --serial a-serial-number
 
 if [ "${1:-}" = reset ]; then
 	start_guest reset -action reboot=reset
 else
-	start_guest
+	start_guest "${1:-}"
+fi
+if [ "${1:-}" = grow ]; then
+	wait_for 120 grep -q waits-to-grow qemu.out || fail "the guest does not come to its end"
+	truncate -s 80M disk.img
+	timeout 10 "$EBD" ctl --control "$T/ctl.sock" resize disk0 >ctl.out || fail "the server does not resize"
 fi
 if [ "${1:-}" = kill ]; then
 	for round in 5 15 25; do
@@ -77,6 +92,10 @@ guest_said "bytes $((64 << 20))"
 guest_said mounted
 guest_said "cache now write through"
 guest_said unmounted
+if [ "${1:-}" = grow ]; then
+	guest_said "bytes now $((80 << 20))"
+	tail -c 512 disk.img | grep -aq from-the-new-end || fail "what was written to the new end is not there"
+fi
 ! grep -q "write-failed\|I/O error" guest.out || fail "the guest saw errors"
 
 stop_server target
