@@ -48,11 +48,8 @@ dd if=/mnt/direct of=/mnt/copy bs=64k oflag=direct 2>/dev/null || echo write-fai
 umount /mnt && echo unmounted
 if grep -q " grow" /proc/cmdline; then
 	echo waits-to-grow
-	i=0
-	while [ "$(cat /sys/block/vda/size)" -eq 131072 ] && [ $i -lt 300 ]; do
-		sleep 0.1
-		i=$((i + 1))
-	done
+	end=$(($(cut -d. -f1 /proc/uptime) + 60))
+	while [ "$(cat /sys/block/vda/size)" -eq 131072 ] && [ "$(cut -d. -f1 /proc/uptime)" -lt $end ]; do :; done
 	echo "bytes now $(($(cat /sys/block/vda/size) * 512))"
 	echo from-the-new-end | dd of=/dev/vda bs=512 seek=163839 conv=sync,fsync 2>/dev/null || echo write-failed
 fi
