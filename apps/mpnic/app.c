@@ -230,6 +230,12 @@ scheduler_value(const struct app *app, unsigned n, char *buf, size_t size)
 }
 
 static bool
+fault_value(const struct app *app, unsigned n, char *buf, size_t size)
+{
+	return mpn_nic_fault_name(n) != NULL && mpn_copy_str(buf, size, mpn_nic_fault_name(n)) == 0;
+}
+
+static bool
 kind_value(const struct app *app, unsigned n, char *buf, size_t size)
 {
 	const struct mpn_personality_ops *ops = mpn_personality_kind(n);
@@ -249,6 +255,7 @@ app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
 		{"KIND", kind_value},
 		{"SCHEDULER", scheduler_value},
 		{"VOLUME", volume_value},
+		{"FAULT", fault_value},
 	};
 	unsigned i;
 

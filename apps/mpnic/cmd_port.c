@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
+#include <string.h>
+
 #include "app.h"
 #include "mpn_parse.h"
+
+static void
+print_injected(struct mpn_out *o, const struct mpn_nic *nic)
+{
+	mpn_out_array(o, "injected_faults");
+	for (unsigned i = 0; i < MPN_FAULTS; i++) {
+		if (mpn_nic_injected(nic, (enum mpn_nic_fault)i))
+			mpn_out_str(o, NULL, mpn_nic_fault_name(i));
+	}
+	mpn_out_close(o);
+}
 
 static int
 print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
@@ -19,6 +32,7 @@ print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
 	mpn_out_u64(o, "port_id", info.port_id);
 	mpn_out_mac(o, "mac", info.mac);
 	mpn_out_bool(o, "link_up", info.link_up);
+	mpn_out_bool(o, "removed", info.removed);
 	mpn_out_u64(o, "mtu", info.mtu);
 	mpn_out_u64(o, "rx_descriptors", info.nb_rxd);
 	mpn_out_u64(o, "tx_descriptors", info.nb_txd);
@@ -37,6 +51,8 @@ print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
 	MPN_NIC_COUNTER_LIST(X)
 #undef X
 	mpn_out_close(o);
+	mpn_nic_print_events(nic, o);
+	print_injected(o, nic);
 	mpn_out_close(o);
 	return 0;
 }
@@ -92,12 +108,52 @@ save_modes(struct shell *sh, struct mpn_nic *nic, const struct mpn_nic_info *inf
 		fprintf(sh->out, "set promisc %s on\n", info->name);
 	if (info->allmulticast)
 		fprintf(sh->out, "set allmulti %s on\n", info->name);
+	for (unsigned i = 0; i < MPN_FAULTS; i++) {
+		if (mpn_nic_injected(nic, (enum mpn_nic_fault)i))
+			fprintf(sh->out, "set fault %s %s on\n", info->name, mpn_nic_fault_name(i));
+	}
 }
 
 static void
 save(struct shell *sh)
 {
 	app_save_nics(sh, save_modes);
+}
+
+/* ---- Faults ---- */
+
+struct injection {
+	const char *name;
+	bool on;
+};
+
+static int
+inject(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	const struct injection *want = arg;
+	char names[SHELL_EXPECT_LEN - 32] = "";
+	size_t used = 0;
+	int rc;
+
+	for (unsigned i = 0; i < MPN_FAULTS; i++) {
+		if (strcmp(mpn_nic_fault_name(i), want->name) == 0) {
+			rc = mpn_nic_inject(nic, (enum mpn_nic_fault)i, want->on);
+			return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
+		}
+		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+			i > 0 ? ", " : "", mpn_nic_fault_name(i));
+	}
+	return shell_refuse(sh, want->name, "no such fault: expected %s", names);
+}
+
+static int
+run_fault(struct shell *sh, const struct shell_args *args)
+{
+	struct injection want = {.name = args->word[1]};
+
+	if (mpn_parse_bool(args->word[2], &want.on) < 0)
+		return shell_refuse(sh, args->word[2], "expected on or off");
+	return app_for_each_nic(sh, args->word[0], inject, &want);
 }
 
 static const struct shell_cmd cmds[] = {
@@ -107,6 +163,10 @@ static const struct shell_cmd cmds[] = {
 		run_promisc, "set promisc net_ring0 on"},
 	{"set allmulti NIC|all ON", "on or off: ask the port for the frames of all groups",
 		run_allmulti, "set allmulti all on"},
+	{"set fault NIC|all FAULT ON",
+		"make the port have a fault, to see what follows: link-down, removed, no-mbufs, "
+		"tx-stuck",
+		run_fault, "set fault net_ring0 tx-stuck on"},
 };
 
 const struct shell_section port_section = {

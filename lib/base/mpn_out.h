@@ -50,5 +50,7 @@ void mpn_out_bool(struct mpn_out *o, const char *key, bool value);
 /** As people write them: "02:00:00:00:00:01", "00112233-4455-6677-8899-aabbccddeeff". */
 void mpn_out_mac(struct mpn_out *o, const char *key, const uint8_t mac[6]);
 void mpn_out_uuid(struct mpn_out *o, const char *key, const uint8_t uuid[16]);
+/** A time of day as "2026-01-31T12:00:00.123Z"; 0: "-", in JSON null. */
+void mpn_out_time(struct mpn_out *o, const char *key, uint64_t unix_ns);
 
 #endif

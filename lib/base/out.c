@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "mpn_out.h"
 
@@ -266,5 +267,22 @@ mpn_out_uuid(struct mpn_out *o, const char *key, const uint8_t uuid[16])
 	for (unsigned i = 0; i < 16; i++)
 		end += snprintf(end, 4, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
 			uuid[i]);
+	mpn_out_str(o, key, text);
+}
+
+void
+mpn_out_time(struct mpn_out *o, const char *key, uint64_t unix_ns)
+{
+	time_t s = (time_t)(unix_ns / 1000000000u);
+	char date[32], text[48];
+	struct tm tm;
+
+	if (unix_ns == 0 || gmtime_r(&s, &tm) == NULL ||
+		strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
+		mpn_out_str(o, key, NULL);
+		return;
+	}
+	(void)snprintf(
+		text, sizeof(text), "%s.%03uZ", date, (unsigned)(unix_ns / 1000000u % 1000u));
 	mpn_out_str(o, key, text);
 }

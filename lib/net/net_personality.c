@@ -153,8 +153,8 @@ give_up(struct mpn_personality *p, int err, const char *cause)
 {
 	struct net_device *dev = mpn_personality_priv(p);
 
-	mpn_log(MPN_LOG_WARN, "net", "%s: %s", cause, strerror(-err));
-	dev->face->flush(dev);
+	if (err == -ETIMEDOUT)
+		dev->face->flush(dev);
 }
 
 /* ---- Frames ---- */

@@ -46,6 +46,7 @@ static const struct link_kind link_kinds[] = {
 		.open = vhost_open,
 		.close = side_close,
 		.unplug = vhost_unplug,
+		.replug = vhost_replug,
 	},
 	{
 		.pub = {.name = "virtio",
@@ -53,6 +54,7 @@ static const struct link_kind link_kinds[] = {
 			.help = "use what is served at the socket PATH; waits 5s for it; place: "
 				"read data comes on a queue of its own",
 			.point_to_point = true},
+		.quirks = LINK_NO_MEMBER,
 		.max_mtu = VIRTIO_MAX_MTU,
 		.nb_rxd = 256,
 		.nb_txd = 256,
@@ -67,6 +69,7 @@ static const struct link_kind link_kinds[] = {
 			.synopsis = "memif:PATH[,role=server|client][,wait=TIME]",
 			.help = "shared memory between two processes, met at the socket PATH",
 			.point_to_point = true},
+		.quirks = LINK_NO_MEMBER,
 		.keys = memif_keys,
 		.open = memif_open,
 		.close = side_close,
@@ -91,6 +94,8 @@ static const struct link_kind link_kinds[] = {
 		.quirks = LINK_PROMISCUOUS,
 		.keys = no_keys,
 		.open = af_packet_open,
+		.replug = af_packet_replug,
+		.is_up = iface_is_up,
 	},
 	{
 		.pub = {.name = "af_xdp",
@@ -100,6 +105,8 @@ static const struct link_kind link_kinds[] = {
 		.quirks = LINK_PROMISCUOUS,
 		.keys = no_keys,
 		.open = af_xdp_open,
+		.replug = af_xdp_replug,
+		.is_up = iface_is_up,
 	},
 	{
 		.pub = {.name = "pci",
@@ -110,13 +117,14 @@ static const struct link_kind link_kinds[] = {
 		.quirks = LINK_NEEDS_PCI | LINK_PROMISCUOUS | LINK_DEVARGS,
 		.keys = card_keys,
 		.open = pci_open,
+		.replug = dev_replug,
 	},
 	{
 		.pub = {.name = "bond",
 			.synopsis = "bond:LINK+LINK",
 			.help = "two links, the second for when the first is down",
 			.needs_root = true},
-		.quirks = LINK_PROMISCUOUS,
+		.quirks = LINK_PROMISCUOUS | LINK_NO_MEMBER,
 		.open = bond_open,
 		.close = bond_close,
 	},
@@ -128,6 +136,7 @@ static const struct link_kind link_kinds[] = {
 		.quirks = LINK_PROMISCUOUS | LINK_DEVARGS,
 		.keys = card_keys,
 		.open = dev_open,
+		.replug = dev_replug,
 	},
 };
 
@@ -355,6 +364,24 @@ note_link_change(uint16_t port_id, enum rte_eth_event_type type, void *arg, void
 	return 0;
 }
 
+static int
+note_removal(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+	struct link *l = arg;
+
+	atomic_store_explicit(&l->gone, true, memory_order_release);
+	return note_link_change(port_id, type, arg, ret);
+}
+
+/* What drivers tell of. Those that do not are asked ten times a second all the same. */
+static const struct {
+	enum rte_eth_event_type type;
+	rte_eth_dev_cb_fn fn;
+} port_events[] = {
+	{RTE_ETH_EVENT_INTR_LSC, note_link_change}, {RTE_ETH_EVENT_INTR_RMV, note_removal},
+	{RTE_ETH_EVENT_DESTROY, note_removal}, /* somebody else has closed it */
+};
+
 /* The port is this link's alone, and tells when it changes. */
 static int
 claim_port(struct link *l)
@@ -365,17 +392,22 @@ claim_port(struct link *l)
 		return mpn_log_err(
 			EBUSY, "nic", "link '%s': the port belongs to another NIC", l->spec.text);
 	l->owner_id = owner.id;
-	/* Drivers without the event are asked ten times a second all the same. */
-	(void)rte_eth_dev_callback_register(
-		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_link_change, l);
+	atomic_store(&l->gone, false);
+	for (unsigned i = 0; i < MPN_ARRAY_SIZE(port_events); i++)
+		(void)rte_eth_dev_callback_register(
+			l->port_id, port_events[i].type, port_events[i].fn, l);
 	return 0;
 }
 
 static void
 disclaim_port(struct link *l)
 {
-	(void)rte_eth_dev_callback_unregister(
-		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_link_change, l);
+	/* Of a port that is no more, both are gone as well. */
+	if (!rte_eth_dev_is_valid_port(l->port_id))
+		return;
+	for (unsigned i = 0; i < MPN_ARRAY_SIZE(port_events); i++)
+		(void)rte_eth_dev_callback_unregister(
+			l->port_id, port_events[i].type, port_events[i].fn, l);
 	(void)rte_eth_dev_owner_unset(l->port_id, l->owner_id);
 }
 
@@ -478,7 +510,8 @@ link_unplug(struct link *l)
 
 	disclaim_port(l);
 	/* A port we did not make stays, stopped, for whoever made it. */
-	if (l->plugged && rte_eth_dev_info_get(l->port_id, &dev) == 0) {
+	if (l->plugged && rte_eth_dev_is_valid_port(l->port_id) &&
+		rte_eth_dev_info_get(l->port_id, &dev) == 0) {
 		(void)rte_eth_dev_close(l->port_id);
 		(void)rte_dev_remove(dev.device);
 	}

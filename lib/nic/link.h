@@ -24,6 +24,7 @@ enum link_quirk {
 	LINK_SOFT_MAC = 1 << 1, /* our station address is not the driver's */
 	LINK_PROMISCUOUS = 1 << 2, /* ask for all frames: groups would not come otherwise */
 	LINK_DEVARGS = 1 << 3, /* the argument goes to DPDK, commas and all, except for its keys */
+	LINK_NO_MEMBER = 1 << 4, /* cannot be part of a bond */
 };
 
 /* For an error line: the link, its kind. */
@@ -62,6 +63,8 @@ struct link {
 	uint16_t max_mtu; /* 0: what the driver says; open() may set it */
 	uint32_t frame_room; /* bytes the driver may put into one mbuf, when more than a frame */
 	bool needs_replug; /* the driver cannot find a lost peer again */
+	bool can_replug; /* a new device can be put in */
+	atomic_bool gone; /* the device was removed; written by any thread */
 	uint16_t place; /* pairs of the data queue to receive on, see nic_post.h; 0: none */
 	bool split; /* the port splits frames for it and must be told which */
 	bool data_tx; /* the peer may have a data queue */
@@ -84,7 +87,7 @@ struct link_kind {
 	void (*close)(struct link *l);
 	/* Take the device out; NULL: link_unplug(). The port is stopped. */
 	void (*unplug)(struct link *l);
-	/* Put a new one in after the peer was lost; NULL: the driver recovers by itself. Never waits. */
+	/* Put a new one in when the device or the peer was lost; NULL: it cannot be. Never waits. */
 	int (*replug)(struct link *l);
 	/* NULL: ask ethdev. */
 	bool (*is_up)(struct link *l);
@@ -133,6 +136,7 @@ bool ring_is_up(struct link *l);
 /* link_virtio.c */
 int vhost_open(struct link *l);
 void vhost_unplug(struct link *l);
+int vhost_replug(struct link *l);
 int virtio_open(struct link *l);
 
 /* link_memif.c */
@@ -142,11 +146,15 @@ void memif_unplug(struct link *l);
 /* link_kernel.c */
 int tap_open(struct link *l);
 int af_packet_open(struct link *l);
+int af_packet_replug(struct link *l);
 int af_xdp_open(struct link *l);
+int af_xdp_replug(struct link *l);
+bool iface_is_up(struct link *l);
 
 /* link_dev.c */
 int pci_open(struct link *l);
 int dev_open(struct link *l);
+int dev_replug(struct link *l);
 int bond_open(struct link *l);
 void bond_close(struct link *l);
 

@@ -12,6 +12,7 @@
 #include <rte_ethdev.h>
 #include <rte_version.h>
 
+#include "eal_log.h"
 #include "link.h"
 #include "mpn_log.h"
 #include "nic_post.h"
@@ -71,6 +72,25 @@ read_place(struct link *l)
 	return rc;
 }
 
+/* Is it there again? What the bus and the driver say meanwhile is the same each time. */
+int
+dev_replug(struct link *l)
+{
+	char name[RTE_DEV_NAME_MAX_LEN];
+	int rc;
+
+	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(l->spec.arg, ","), l->spec.arg);
+	if (take_existing(l, name))
+		return 0;
+	eal_log_quiet(true);
+	rc = rte_dev_probe(l->spec.arg);
+	if (rc == 0)
+		rc = find_port(l, l->spec.arg);
+	eal_log_quiet(false);
+	l->plugged = rc == 0;
+	return rc;
+}
+
 int
 pci_open(struct link *l)
 {
@@ -80,6 +100,7 @@ pci_open(struct link *l)
 			l->spec.arg);
 	if (read_place(l) < 0)
 		return -EINVAL;
+	l->can_replug = true;
 	return take_existing(l, l->spec.arg) ? 0 : probe(l, l->spec.arg);
 }
 
@@ -91,6 +112,7 @@ dev_open(struct link *l)
 	if (read_place(l) < 0)
 		return -EINVAL;
 	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(l->spec.arg, ","), l->spec.arg);
+	l->can_replug = true;
 	return take_existing(l, name) ? 0 : probe(l, l->spec.arg);
 }
 
@@ -118,8 +140,7 @@ open_member(struct link *l, const char *text, size_t len)
 	if (link_parse(one, &spec) < 0)
 		return NULL;
 	/* The bond would hold on to the device the link takes out, and receives on its own queues. */
-	if (spec.kind->replug != NULL || spec.kind->open == bond_open ||
-		link_opt(&spec, "place", NULL) != NULL) {
+	if ((spec.kind->quirks & LINK_NO_MEMBER) != 0 || link_opt(&spec, "place", NULL) != NULL) {
 		(void)mpn_log_err(EINVAL, "nic", "link '%s': '%s' cannot be part of a bond",
 			l->spec.text, one);
 		return NULL;

@@ -17,6 +17,7 @@
 #include <rte_common.h>
 #include <rte_ether.h>
 
+#include "eal_log.h"
 #include "link.h"
 #include "mpn_log.h"
 
@@ -49,6 +50,26 @@ read_mtu(const char *iface)
 	rc = ioctl(fd, SIOCGIFMTU, &ifr) < 0 ? -errno : ifr.ifr_mtu;
 	(void)close(fd);
 	return rc;
+}
+
+/* Its carrier: the driver says up, always. An interface that has gone takes the device with it. */
+bool
+iface_is_up(struct link *l)
+{
+	struct ifreq ifr = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return false;
+	memcpy(ifr.ifr_name, l->spec.arg, strnlen(l->spec.arg, IFNAMSIZ - 1));
+	rc = ioctl(fd, SIOCGIFFLAGS, &ifr) < 0 ? -errno : 0;
+	(void)close(fd);
+	if (rc == -ENODEV) {
+		atomic_store_explicit(&l->gone, true, memory_order_release);
+		atomic_store_explicit(l->dirty, true, memory_order_release);
+	}
+	return rc == 0 && (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING);
 }
 
 /* The interface is somebody else's: its MTU is a bound, not ours to change. */
@@ -108,20 +129,48 @@ size_slots(struct link *l, uint32_t mtu, uint32_t *framesz, uint32_t *blocksz)
 	l->frame_room = size - (uint32_t)TPACKET2_HDRLEN;
 }
 
-int
-af_packet_open(struct link *l)
+static int
+plug_af_packet(struct link *l, int (*plug)(struct link *l, const char *driver, const char *args))
 {
 	char args[LINK_ARG_LEN + 96];
 	uint32_t mtu, framesz, blocksz;
-	int rc = bound_mtu(l);
 
-	if (rc < 0)
-		return rc;
 	mtu = l->want.mtu != 0 ? l->want.mtu : link_usual_mtu(l->max_mtu);
 	size_slots(l, mtu, &framesz, &blocksz);
 	(void)snprintf(args, sizeof(args), "iface=%s,qpairs=1,framesz=%u,blocksz=%u,framecnt=%u",
 		l->spec.arg, framesz, blocksz, AF_PACKET_FRAMES);
-	return link_plug(l, "net_af_packet", args);
+	return plug(l, "net_af_packet", args);
+}
+
+int
+af_packet_open(struct link *l)
+{
+	int rc = bound_mtu(l);
+
+	l->can_replug = true;
+	return rc < 0 ? rc : plug_af_packet(l, link_plug);
+}
+
+/* Only an interface that takes the same frames. */
+static int
+check_return(const struct link *l)
+{
+	int mtu = read_mtu(l->spec.arg);
+
+	return mtu < 0 ? mtu : mtu < l->max_mtu ? -EMSGSIZE : 0;
+}
+
+int
+af_packet_replug(struct link *l)
+{
+	int rc = check_return(l);
+
+	if (rc < 0)
+		return rc;
+	eal_log_quiet(true);
+	rc = plug_af_packet(l, link_try_plug);
+	eal_log_quiet(false);
+	return rc;
 }
 
 /* ---- af_xdp ---- */
@@ -142,10 +191,18 @@ check_af_xdp(const struct link *l)
 		l->spec.text, strerror(errno));
 }
 
+static int
+plug_af_xdp(struct link *l, int (*plug)(struct link *l, const char *driver, const char *args))
+{
+	char args[LINK_ARG_LEN + 48];
+
+	(void)snprintf(args, sizeof(args), "iface=%s,start_queue=0,queue_count=1", l->spec.arg);
+	return plug(l, "net_af_xdp", args);
+}
+
 int
 af_xdp_open(struct link *l)
 {
-	char args[LINK_ARG_LEN + 48];
 	int rc = check_af_xdp(l);
 
 	if (rc == 0)
@@ -154,6 +211,19 @@ af_xdp_open(struct link *l)
 		return rc;
 	/* The driver has a bound of its own: frames in one page. */
 	l->max_mtu = 0;
-	(void)snprintf(args, sizeof(args), "iface=%s,start_queue=0,queue_count=1", l->spec.arg);
-	return link_plug(l, "net_af_xdp", args);
+	l->can_replug = true;
+	return plug_af_xdp(l, link_plug);
+}
+
+int
+af_xdp_replug(struct link *l)
+{
+	int rc = check_return(l);
+
+	if (rc < 0)
+		return rc;
+	eal_log_quiet(true);
+	rc = plug_af_xdp(l, link_try_plug);
+	eal_log_quiet(false);
+	return rc;
 }

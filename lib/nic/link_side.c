@@ -229,6 +229,7 @@ side_use(struct link *l, int type, int (*plug)(struct link *l))
 		return -ENOMEM;
 	s->plug = plug;
 	l->needs_replug = true;
+	l->can_replug = true;
 	rc = get_wait(l, &wait_ms);
 	if (rc == 0)
 		rc = wait_for_server(l, wait_ms);

@@ -51,25 +51,43 @@ note_user_gone(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *
 	return 0;
 }
 
+static int
+plug_vhost(struct link *l, int (*plug)(struct link *l, const char *driver, const char *args))
+{
+	char args[LINK_ARG_LEN + 64];
+	int rc;
+
+	(void)snprintf(args, sizeof(args), "iface=%s,queues=2,client=0", l->spec.arg);
+	rc = plug(l, "net_vhost", args);
+	if (rc < 0)
+		return rc;
+	(void)rte_eth_dev_callback_register(
+		l->port_id, RTE_ETH_EVENT_QUEUE_STATE, note_queue_state, l);
+	(void)rte_eth_dev_callback_register(l->port_id, RTE_ETH_EVENT_INTR_LSC, note_user_gone, l);
+	return 0;
+}
+
 int
 vhost_open(struct link *l)
 {
-	char args[LINK_ARG_LEN + 64];
 	int rc = side_serve(l, SOCK_STREAM);
 
 	if (rc < 0)
 		return rc;
-	(void)snprintf(args, sizeof(args), "iface=%s,queues=2,client=0", l->spec.arg);
-	rc = link_plug(l, "net_vhost", args);
+	rc = plug_vhost(l, link_plug);
 	if (rc < 0) {
 		side_close(l);
 		return rc;
 	}
 	l->data_tx = true;
-	(void)rte_eth_dev_callback_register(
-		l->port_id, RTE_ETH_EVENT_QUEUE_STATE, note_queue_state, l);
-	(void)rte_eth_dev_callback_register(l->port_id, RTE_ETH_EVENT_INTR_LSC, note_user_gone, l);
+	l->can_replug = true;
 	return 0;
+}
+
+int
+vhost_replug(struct link *l)
+{
+	return plug_vhost(l, link_try_plug);
 }
 
 void
@@ -79,6 +97,7 @@ vhost_unplug(struct link *l)
 		l->port_id, RTE_ETH_EVENT_QUEUE_STATE, note_queue_state, l);
 	(void)rte_eth_dev_callback_unregister(
 		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_user_gone, l);
+	atomic_store_explicit(&l->data_up, false, memory_order_relaxed);
 	link_unplug(l);
 }
 

@@ -106,16 +106,26 @@ struct mpn_nic_conf {
 	void *background_arg;
 };
 
+/** What happens to the NIC as a whole: {NAME, name, text}. The report, 2.2.4. */
+#define MPN_NIC_EVENT_LIST(X) \
+	X(LINK_UP, link_up, "the link is up") \
+	X(LINK_DOWN, link_down, "the link is down") \
+	X(REMOVED, removed, "the device has gone") \
+	X(NO_MBUFS, no_mbufs, "no memory to receive into") \
+	X(TX_STUCK, tx_stuck, "the port has taken no frame for a second") \
+	X(RETURNED, returned, "the device is back") \
+	X(MBUFS_BACK, mbufs_back, "there is memory to receive into again") \
+	X(TX_MOVES, tx_moves, "the port takes frames again") \
+	X(HELD, held, "a personality held the thread too long: see mpn_nic_set_watchdog()")
+
 /** What happened to the NIC as a whole. */
 enum mpn_nic_event {
-	MPN_NIC_LINK_UP,
-	MPN_NIC_LINK_DOWN,
-	MPN_NIC_REMOVED,
-	MPN_NIC_NO_MBUFS,
-	MPN_NIC_TX_STUCK,
-	MPN_NIC_HELD /**< a personality held the thread too long: see mpn_nic_set_watchdog() */
+#define X(NAME, name, text) MPN_NIC_##NAME,
+	MPN_NIC_EVENT_LIST(X)
+#undef X
+		MPN_NIC_EVENTS
 };
-/** Runs on the NIC's thread, inside mpn_nic_poll(). */
+/** Runs on the NIC's thread, inside mpn_nic_poll(), before the personalities hear of the event. */
 typedef void (*mpn_nic_event_cb)(struct mpn_nic *nic, enum mpn_nic_event ev, void *arg);
 
 /** What the port can do, and what was chosen. */
@@ -133,6 +143,7 @@ struct mpn_nic_info {
 	bool tx_any_memory; /**< sends from any memory; else from the EAL's only */
 	bool own_frames; /**< received frames are in memory of this NIC; on a ring in their sender's */
 	bool link_up;
+	bool removed; /**< the device has gone; the NIC looks for it */
 	bool point_to_point;
 	bool may_corrupt; /**< frames leave memory: checksums pay */
 	uint32_t max_frame; /**< bytes of the largest frame, mtu + 14 */
@@ -232,6 +243,46 @@ void mpn_nic_get_info(struct mpn_nic *nic, struct mpn_nic_info *info);
 const struct mpn_nic_stats *mpn_nic_get_stats(const struct mpn_nic *nic);
 void mpn_nic_clear_stats(struct mpn_nic *nic);
 void mpn_nic_set_event_cb(struct mpn_nic *nic, mpn_nic_event_cb cb, void *arg);
+
+/* ---- Faults: the report, 2.2.4 ---- */
+
+/** An event, how often it happened since the counters were cleared, and when it did last. */
+struct mpn_event_info {
+	const char *name; /**< "link_up" */
+	const char *text; /**< "the link is up" */
+	uint64_t count;
+	uint64_t last_unix_ns; /**< time of day of the last one; 0: never */
+};
+/** Read what is known of an event. */
+void
+mpn_nic_get_event(const struct mpn_nic *nic, enum mpn_nic_event ev, struct mpn_event_info *info);
+/** Print all of them into an open object: `events`, and `last_event` with its time. */
+void mpn_nic_print_events(const struct mpn_nic *nic, struct mpn_out *o);
+
+/** Faults a NIC can be made to have, for those who want to see what their software does then. */
+#define MPN_NIC_FAULT_LIST(X) \
+	X(LINK_DOWN, "link-down", "nothing comes in, nothing goes out, as with the cable out") \
+	X(REMOVED, "removed", "the device is gone until the fault ends") \
+	X(NO_MBUFS, "no-mbufs", "all memory to receive into is taken") \
+	X(TX_STUCK, "tx-stuck", "the port takes no frame")
+
+/** A fault to inject. */
+enum mpn_nic_fault {
+#define X(NAME, name, text) MPN_FAULT_##NAME,
+	MPN_NIC_FAULT_LIST(X)
+#undef X
+		MPN_FAULTS
+};
+/** Name of a fault, e.g. "link-down"; NULL at the end. */
+const char *mpn_nic_fault_name(unsigned fault);
+/**
+ * Begin or end a fault, on the NIC's thread. What follows is what follows on a true one: events,
+ * counters, what the peer sees; it is noticed by the next polls.
+ * @return 0; -EINVAL: no such fault; -EBUSY inside a poll; -ENOMEM
+ */
+int mpn_nic_inject(struct mpn_nic *nic, enum mpn_nic_fault fault, bool on);
+/** True while it is injected. */
+bool mpn_nic_injected(const struct mpn_nic *nic, enum mpn_nic_fault fault);
 /** The n-th NIC of the process, NULL at the end. */
 struct mpn_nic *mpn_nic_get(unsigned n);
 
@@ -377,6 +428,11 @@ struct mpn_personality_info {
 	uint64_t rx_delay_p50_ns, rx_delay_p99_ns, rx_delay_max_ns;
 	uint64_t tx_delay_p50_ns, tx_delay_p99_ns, tx_delay_max_ns;
 	struct mpn_flow_stats stats;
+	/* Errors of its own, as its error() was told them; the last one and when it was */
+	uint64_t errors;
+	int last_error; /**< -errno; 0: there was none */
+	char last_cause[64];
+	uint64_t last_error_unix_ns;
 };
 /** Read state, flow and counters. */
 void mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality_info *info);
@@ -386,6 +442,8 @@ void mpn_personality_print_flow(const struct mpn_personality *p, struct mpn_out 
 void mpn_personality_print_delays(const struct mpn_personality *p, struct mpn_out *o);
 /** Let the personality print its own counters into an open object. */
 void mpn_personality_print(struct mpn_personality *p, struct mpn_out *o);
+/** Print errors, and the last one with its cause and time, into an open object. */
+void mpn_personality_print_errors(const struct mpn_personality *p, struct mpn_out *o);
 
 #ifdef __cplusplus
 }

@@ -42,11 +42,13 @@ struct mpn_personality_ops {
 		struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns);
 	/** Once per round: timers, and frames to send by mpn_flow_tx(). @return work done, 0: idle */
 	unsigned (*poll)(struct mpn_personality *p, uint64_t now_ns);
-	/** An adapter-wide event; may be NULL. */
+	/** An adapter-wide event, while it is started; NULL: it does not ask for them. */
 	void (*event)(struct mpn_personality *p, enum mpn_nic_event ev);
 	/**
 	 * An error that belongs to this personality (the report, 2.2.4): -errno and its cause; may be NULL.
 	 * -ETIMEDOUT: it did not get quiet after stop(); what is open now must be failed, poll() ends.
+	 * -ENOBUFS: frames for it are dropped, it does not take them fast enough. -EAGAIN: none of its frames
+	 * has left for a second, while those of others do. What it tells itself by mpn_personality_error().
 	 */
 	void (*error)(struct mpn_personality *p, int err, const char *cause);
 	/** Print own counters into the open object; may be NULL. */
@@ -95,6 +97,12 @@ int mpn_personality_take_rest(struct mpn_personality *p);
  * send: they are reserved for those who claim them. On the NIC's thread.
  */
 bool mpn_personality_has_type(const struct mpn_personality *p, uint16_t type);
+
+/**
+ * Report an error of the personality: one line is logged, it is counted and shown, and error() runs. cause
+ * says what happened, for people. Only what is rare: never once a frame. On the NIC's thread.
+ */
+void mpn_personality_error(struct mpn_personality *p, int err, const char *cause);
 
 /** Frames the TX flow takes now. 0 unless the personality is started or stopping. */
 unsigned mpn_flow_tx_room(struct mpn_personality *p);

@@ -153,6 +153,7 @@ static void
 free_nic(struct mpn_nic *nic)
 {
 	mpn_nic_stop(nic);
+	nic_end_faults(nic);
 	nic_port_close(nic);
 	free(nic->claims);
 	free(nic);
@@ -205,111 +206,6 @@ mpn_nic_destroy(struct mpn_nic *nic)
 	free_nic(nic);
 }
 
-/* ---- Events ---- */
-
-void
-nic_event(struct mpn_nic *nic, enum mpn_nic_event ev)
-{
-	if (nic->event_cb != NULL)
-		nic->event_cb(nic, ev, nic->event_arg);
-	for (unsigned i = 0; i < nic->nb_pers; i++)
-		personality_event(nic->pers[i], ev);
-}
-
-void
-nic_lose_link(struct mpn_nic *nic)
-{
-	if (!nic->link_up)
-		return;
-	nic->link_up = false;
-	nic->info.link_up = false;
-	nic_event(nic, MPN_NIC_LINK_DOWN);
-}
-
-static void
-check_link(struct mpn_nic *nic)
-{
-	bool up;
-
-	(void)atomic_exchange_explicit(&nic->link_dirty, false, memory_order_acquire);
-	up = nic->running && nic_port_link_up(nic);
-	if (up == nic->link_up)
-		return;
-	/* No frame of ours is read by the dead peer any more when the personalities hear of it. */
-	if (!up && nic->running && nic->link->needs_replug)
-		nic_port_lose(nic);
-	nic->link_up = up;
-	nic->info.link_up = up;
-	nic_event(nic, up ? MPN_NIC_LINK_UP : MPN_NIC_LINK_DOWN);
-}
-
-/* Has the port missed frames for want of memory since the last look? */
-static void
-check_mbufs(struct mpn_nic *nic)
-{
-	struct rte_eth_stats stats;
-	bool missed;
-
-	if (rte_eth_stats_get(nic->port_id, &stats) < 0)
-		return;
-	/* A data queue that gets nothing, because nothing is to be posted, counts as well: it is no loss. */
-	missed = (stats.rx_nombuf > nic->rx_nombuf && !nic->data_rx) ||
-		 rte_mempool_empty(nic->rx_pool);
-	nic->rx_nombuf = stats.rx_nombuf;
-	if (missed && !nic->no_mbufs)
-		nic_event(nic, MPN_NIC_NO_MBUFS);
-	nic->no_mbufs = missed;
-}
-
-static void
-check_removed(struct mpn_nic *nic)
-{
-	if (nic->removed || rte_eth_dev_is_removed(nic->port_id) == 0)
-		return;
-	nic->removed = true;
-	nic_event(nic, MPN_NIC_REMOVED);
-}
-
-/*
- * A driver that cannot find its peer again gets a new port: at once when the link has gone down, and
- * when a new one has not come up in a second (the peer was busy, or died in the handshake).
- */
-static void
-follow_peer(struct mpn_nic *nic, uint64_t now_ns)
-{
-	if (nic->running && !nic->link_up && now_ns > nic->next_revive_ns) {
-		nic_port_lose(nic);
-		nic->next_revive_ns = now_ns + NIC_CHECK_MS * 1000000ull;
-	}
-	if (nic->running || now_ns < nic->next_revive_ns)
-		return;
-	nic->next_revive_ns = now_ns + NIC_CHECK_MS * 1000000ull;
-	if (nic_port_revive(nic) < 0)
-		return;
-	nic->running = true;
-	nic->next_revive_ns = now_ns + NIC_CONNECT_MS * 1000000ull;
-}
-
-/* Ten times a second, and at once when the driver has said that the link changed. */
-static void
-check_port(struct mpn_nic *nic, uint64_t now_ns)
-{
-	bool dirty = atomic_load_explicit(&nic->link_dirty, memory_order_relaxed);
-
-	if (mpn_likely(!dirty && now_ns < nic->next_check_ns))
-		return;
-	if (nic->started && nic->link->needs_replug && !nic->link_up)
-		follow_peer(nic, now_ns);
-	check_link(nic);
-	if (now_ns < nic->next_check_ns)
-		return;
-	nic->next_check_ns = now_ns + NIC_CHECK_MS * 1000000ull;
-	if (!nic->running)
-		return;
-	check_mbufs(nic);
-	check_removed(nic);
-}
-
 /* ---- Running ---- */
 
 int
@@ -320,7 +216,7 @@ mpn_nic_start(struct mpn_nic *nic)
 	if (nic->started)
 		return 0;
 	/* Without a port: the next polls look for it. */
-	if (nic->link->port_id == RTE_MAX_ETHPORTS) {
+	if (nic->link->port_id == RTE_MAX_ETHPORTS || nic->info.removed) {
 		nic->started = true;
 		return 0;
 	}
@@ -331,7 +227,7 @@ mpn_nic_start(struct mpn_nic *nic)
 	nic->running = true;
 	nic->next_revive_ns = mpn_now_ns() + NIC_CONNECT_MS * 1000000ull;
 	nic->rx_nombuf = 0;
-	check_link(nic);
+	nic_check_link(nic);
 	return 0;
 }
 
@@ -344,7 +240,7 @@ mpn_nic_stop(struct mpn_nic *nic)
 		nic_port_stop(nic);
 	nic->started = false;
 	nic->running = false;
-	check_link(nic);
+	nic_check_link(nic);
 }
 
 void
@@ -363,6 +259,15 @@ mpn_nic_set_allmulticast(struct mpn_nic *nic, bool on)
 		nic_port_set_modes(nic);
 }
 
+static unsigned
+receive(struct mpn_nic *nic, uint64_t now_ns)
+{
+	if (mpn_unlikely(nic->faults & FAULT_BIT(MPN_FAULT_LINK_DOWN)))
+		return fault_drop_rx(nic);
+	return mpn_likely(nic->bypass == NULL) ? nic_receive(nic)
+					       : nic->bypass->run(nic->bypass, now_ns);
+}
+
 unsigned
 mpn_nic_poll(struct mpn_nic *nic)
 {
@@ -374,10 +279,9 @@ mpn_nic_poll(struct mpn_nic *nic)
 		mpn_nic_answer(nic);
 	nic->in_poll = true;
 	nic->now_ns = now_ns;
-	check_port(nic, now_ns);
+	nic_watch(nic, now_ns);
 	if (mpn_likely(nic->running))
-		work = mpn_likely(nic->bypass == NULL) ? nic_receive(nic)
-						       : nic->bypass->run(nic->bypass, now_ns);
+		work = receive(nic, now_ns);
 	work += nic->sched->work(nic, now_ns, &tsc);
 	work += nic_transmit(nic, now_ns);
 	nic->stats.polls++;
@@ -406,11 +310,5 @@ mpn_nic_clear_stats(struct mpn_nic *nic)
 	memset(&nic->stats, 0, sizeof(nic->stats));
 	for (unsigned i = 0; i < nic->nb_pers; i++)
 		flow_clear_stats(&nic->pers[i]->flow);
-}
-
-void
-mpn_nic_set_event_cb(struct mpn_nic *nic, mpn_nic_event_cb cb, void *arg)
-{
-	nic->event_cb = cb;
-	nic->event_arg = arg;
+	nic_clear_faults(nic);
 }

@@ -75,6 +75,23 @@ struct bucket {
 	uint64_t ns; /* filled up to this time */
 };
 
+/* What a flow was like at the last look, see watch.c. */
+struct flow_watch {
+	uint64_t rx_full;
+	uint32_t sent;
+	unsigned nb_still; /* looks in a row at which frames waited and none had left */
+	bool is_rx_full;
+};
+
+/* Something that happens, and is said now and then. */
+struct fault_record {
+	uint64_t count;
+	uint64_t last_unix_ns; /* 0: never */
+	uint64_t said_ns;
+};
+
+#define FAULT_BIT(fault) (1u << (fault))
+
 /* A flow of frames in each direction. The port side of both is the NIC's, the other the personality's. */
 struct mpn_flow {
 	struct rte_ring *rx;
@@ -90,6 +107,7 @@ struct mpn_flow {
 	uint64_t longest_tsc; /* of the personality's turns */
 	struct mpn_hist rx_delay;
 	struct mpn_flow_stats stats;
+	struct flow_watch watch;
 };
 
 struct mpn_personality {
@@ -103,6 +121,9 @@ struct mpn_personality {
 	uint16_t ethertypes[4];
 	void *priv;
 	struct mpn_flow flow;
+	struct fault_record errors;
+	int last_error;
+	char last_cause[64];
 	struct mpn_share share;
 	struct mpn_limits limits;
 	struct bucket rate; /* what the TX rate allows */
@@ -136,6 +157,7 @@ struct mpn_nic {
 	bool in_poll;
 	bool has_tx_status; /* the driver tells which descriptors are unsent */
 	atomic_bool link_dirty; /* the link may have changed: look at it in this round */
+	uint8_t faults; /* that are injected: FAULT_BIT() of each */
 	uint8_t nb_pers;
 	uint8_t next_tx; /* the flow that is served first */
 	bool data_rx; /* receives on a data queue, too */
@@ -158,7 +180,10 @@ struct mpn_nic {
 	bool tx_stuck;
 	uint64_t rx_nombuf;
 	bool no_mbufs;
-	bool removed;
+	struct fault_record events[MPN_NIC_EVENTS];
+	enum mpn_nic_event last_event;
+	struct rte_mbuf **taken; /* from rx_pool, on purpose; NULL: none */
+	uint32_t nb_taken;
 	uint64_t next_revive_ns;
 	struct rte_mempool *rx_pool;
 	struct nic_post *post; /* what the data queue receives into */
@@ -295,8 +320,23 @@ nic_peer_has_data_queue(const struct mpn_nic *nic)
 	return nic->data_tx && atomic_load_explicit(&nic->link->data_up, memory_order_relaxed);
 }
 
-/* nic.c */
+/* fault.c */
 void nic_event(struct mpn_nic *nic, enum mpn_nic_event ev);
+void nic_clear_faults(struct mpn_nic *nic);
+/* Nothing is injected any more; the NIC is about to end. */
+void nic_end_faults(struct mpn_nic *nic);
+/* What mpn_personality_error() does, without a line in the log: the caller has written one. */
+void personality_tell_error(struct mpn_personality *p, int err, const char *cause);
+void fault_drain_pool(struct mpn_nic *nic);
+/* The receive stage of a NIC whose cable is out. @return work done */
+unsigned fault_drop_rx(struct mpn_nic *nic);
+
+/* watch.c */
+/* Once a round: notice what has changed about the port. */
+void nic_watch(struct mpn_nic *nic, uint64_t now_ns);
+void nic_check_link(struct mpn_nic *nic);
+/* A personality has just been started. */
+void watch_start(struct mpn_personality *p);
 /* The port has been taken out: personalities hear that the link is down. */
 void nic_lose_link(struct mpn_nic *nic);
 

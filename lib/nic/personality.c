@@ -409,6 +409,7 @@ mpn_personality_start(struct mpn_personality *p)
 	if (rc < 0)
 		return mpn_err(-rc);
 	take_step(p, STEP_START);
+	watch_start(p);
 	return 0;
 }
 
@@ -449,8 +450,8 @@ mpn_personality_stop(struct mpn_personality *p)
 	take_step(p, STEP_STOP);
 	p->ops->stop(p);
 	rc = drain(p);
-	if (rc < 0 && p->ops->error != NULL)
-		p->ops->error(p, rc, "stop: still busy, give up what is open");
+	if (rc < 0)
+		personality_tell_error(p, rc, "stop: still busy, give up what is open");
 	take_step(p, STEP_QUIET);
 	(void)flow_drop_rx(&p->flow);
 	(void)flow_drop_tx(&p->flow, false);

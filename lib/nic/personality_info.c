@@ -68,6 +68,10 @@ mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality
 	info->tx_delay_p99_ns = mpn_hist_percentile(&p->flow.tx.delay, 0.99);
 	info->tx_delay_max_ns = p->flow.tx.delay.max;
 	info->stats = p->flow.stats;
+	info->errors = p->errors.count;
+	info->last_error = p->last_error;
+	memcpy(info->last_cause, p->last_cause, sizeof(info->last_cause));
+	info->last_error_unix_ns = p->errors.last_unix_ns;
 }
 
 void

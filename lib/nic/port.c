@@ -369,6 +369,8 @@ nic_port_stop(struct mpn_nic *nic)
 	if (nic->post != NULL)
 		nic_post_run(nic->post, false);
 	nic_split_stop(nic);
+	if (!rte_eth_dev_is_valid_port(nic->port_id))
+		return;
 	/* It may be an interface that others use. */
 	if (rte_eth_promiscuous_get(nic->port_id) == 1)
 		(void)rte_eth_promiscuous_disable(nic->port_id);

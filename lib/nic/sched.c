@@ -16,6 +16,8 @@
 static bool
 queue_has_room(const struct mpn_nic *nic, uint16_t queue)
 {
+	if (mpn_unlikely(nic->faults & FAULT_BIT(MPN_FAULT_TX_STUCK)))
+		return false;
 	return !nic->has_tx_status ||
 	       rte_eth_tx_descriptor_status(nic->port_id, queue,
 		       (uint16_t)(nic->info.nb_txd - nic->conf.tx_cap)) != RTE_ETH_TX_DESC_FULL;
@@ -141,13 +143,22 @@ count_limited(struct mpn_nic *nic)
 	}
 }
 
+static void
+end_stuck(struct mpn_nic *nic)
+{
+	if (mpn_likely(!nic->tx_stuck))
+		return;
+	nic->tx_stuck = false;
+	nic_event(nic, MPN_NIC_TX_MOVES);
+}
+
 /* Has the port taken nothing for long of what it was offered? */
 static void
 check_stuck(struct mpn_nic *nic, unsigned sent, uint64_t now_ns)
 {
 	if (sent > 0 || !nic->tx_offered) {
 		nic->tx_waiting_since_ns = 0;
-		nic->tx_stuck = false;
+		end_stuck(nic);
 		return;
 	}
 	if (nic->tx_waiting_since_ns == 0)

@@ -220,6 +220,7 @@ print_link(struct mpn_nic *nic, struct mpn_out *o)
 	MPN_NIC_COUNTER_LIST(X)
 #undef X
 	mpn_out_close(o);
+	mpn_nic_print_events(nic, o);
 	return 0;
 }
 
@@ -254,6 +255,7 @@ print_personality(struct mpn_nic *nic, struct mpn_out *o)
 		mpn_out_object(o, nic->pers[i]->name);
 		mpn_out_str(o, "kind", nic->pers[i]->ops->name);
 		mpn_out_str(o, "state", mpn_pers_state_name(nic->pers[i]->state));
+		mpn_personality_print_errors(nic->pers[i], o);
 		if (nic->pers[i]->state != MPN_PERS_DEFINED)
 			mpn_personality_print(nic->pers[i], o);
 		mpn_out_close(o);

@@ -211,11 +211,9 @@ quiet(struct mpn_personality *p)
 static void
 error(struct mpn_personality *p, int err, const char *cause)
 {
-	struct st_nic *n = mpn_personality_priv(p);
-
-	mpn_log(MPN_LOG_WARN, "storage", "%s: %s: %s", n->info.name, cause, strerror(-err));
+	/* The other ones, frames lost and delayed, are what the protocol recovers from. */
 	if (err == -ETIMEDOUT)
-		cancel_devices(n, mpn_now_ns());
+		cancel_devices(mpn_personality_priv(p), mpn_now_ns());
 }
 
 /* ---- Receive ---- */

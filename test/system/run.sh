@@ -63,6 +63,7 @@ q net-9000 180 net.sh 9000
 q mpnic 120 mpnic.sh
 q config 240 config.sh
 q socket 240 socket.sh
+q faults 240 faults.sh
 q telemetry 120 telemetry.sh
 q nbd-clients 240 nbd_clients.sh
 q fio 120 fio.sh

@@ -58,6 +58,8 @@ describe_values(struct mpn_out *o)
 	mpn_out_mac(o, "mac", (const uint8_t[]){0x02, 0, 0xab, 0, 0, 0xff});
 	mpn_out_uuid(o, "uuid",
 		(const uint8_t[]){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255});
+	mpn_out_time(o, "time", 1700000000042999999u);
+	mpn_out_time(o, "never", 0);
 }
 
 static void
@@ -76,7 +78,9 @@ values_have_two_forms(void **state)
 		"on                      yes\n"
 		"off                     no\n"
 		"mac                     02:00:ab:00:00:ff\n"
-		"uuid                    00010203-0405-0607-0809-0a0b0c0d0eff\n",
+		"uuid                    00010203-0405-0607-0809-0a0b0c0d0eff\n"
+		"time                    2023-11-14T22:13:20.042Z\n"
+		"never                   -\n",
 		"{\n"
 		"  \"name\": \"disk0\",\n"
 		"  \"none\": null,\n"
@@ -89,7 +93,9 @@ values_have_two_forms(void **state)
 		"  \"on\": true,\n"
 		"  \"off\": false,\n"
 		"  \"mac\": \"02:00:ab:00:00:ff\",\n"
-		"  \"uuid\": \"00010203-0405-0607-0809-0a0b0c0d0eff\"\n"
+		"  \"uuid\": \"00010203-0405-0607-0809-0a0b0c0d0eff\",\n"
+		"  \"time\": \"2023-11-14T22:13:20.042Z\",\n"
+		"  \"never\": null\n"
 		"}\n");
 }
 

@@ -120,6 +120,46 @@ test_af_packet(void **state)
 }
 
 static void
+expect_link(struct pair *t, bool up)
+{
+	assert_true(pair_wait_link(t, 0, up, 5000));
+}
+
+/* The carrier is the link's; an interface that is deleted takes the port with it, until it is made anew. */
+static void
+test_af_packet_carrier_and_removal(void **state)
+{
+	struct pair t = {0};
+
+	skip_unless_possible();
+	make_veth(1500);
+	pair_open(&t, 0, "af_packet:va", false, 0);
+	pair_open(&t, 1, "af_packet:vb", false, 0);
+	pair_wait_up(&t, 5000);
+	sh("ip link set vb down");
+	expect_link(&t, false);
+	sh("ip link set vb up");
+	pair_wait_up(&t, 5000);
+	pair_exchange_many(&t, 0, 1, 100, 60);
+	probe_catch_log();
+	sh("ip link del va");
+	expect_link(&t, false);
+	assert_int_equal(t.probe[0].events[MPN_NIC_REMOVED], 1);
+	/* One that takes less is not what was there. */
+	make_veth(1400);
+	assert_false(pair_wait_link(&t, 0, true, 500));
+	sh("ip link del va");
+	make_veth(1500);
+	pair_wait_up(&t, 5000);
+	(void)probe_release_log();
+	assert_int_equal(t.probe[0].events[MPN_NIC_RETURNED], 1);
+	pair_exchange_many(&t, 0, 1, 100, 1514);
+	pair_exchange_many(&t, 1, 0, 100, 1514);
+	pair_close(&t);
+	sh("ip link del va");
+}
+
+static void
 test_af_packet_errors(void **state)
 {
 	skip_unless_possible();
@@ -164,6 +204,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_taps_joined_by_a_bridge, pair_clean),
+		cmocka_unit_test_teardown(test_af_packet_carrier_and_removal, pair_clean),
 		cmocka_unit_test_teardown(test_af_packet, pair_clean),
 		cmocka_unit_test_teardown(test_af_packet_errors, pair_clean),
 	};

@@ -40,7 +40,7 @@ struct probe {
 	/* happened */
 	struct mpn_personality *p;
 	unsigned loads, unloads, starts, stops, polls, errors, bursts;
-	unsigned events[MPN_NIC_HELD + 1];
+	unsigned events[MPN_NIC_EVENTS];
 	int last_error;
 	int set_types_rc;
 	int in_rx_rc;
