@@ -9,9 +9,9 @@
 #	by NBD		fio -> nbdkit with the plugin -> ebd serve, and fio -> nbdkit's memory plugin
 #	an NBD volume	ebd perf -> ebd serve -> nbdkit's memory plugin, and libnbd -> the same
 #	an RBD volume	ebd perf -> ebd serve -> a Ceph cluster of one node, and fio's rbd engine -> the same
-#	a guest's disk	see compare-vhost.sh
+#	a guest's disk	see compare-vhost.sh; and dd inside an emulated machine, which is compared with nothing
 #
-#	clients_table.sh --build DIR [--quick] [--only plugin|nbd|rbd|vhost]...
+#	clients_table.sh --build DIR [--quick] [--only plugin|nbd|rbd|vhost|guest]...
 set -eu
 BUILD='' runs=7 seconds=4 size=512M rbd_size=64M quick=() only=()
 while [ $# -gt 0 ]; do
@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	--only)
-		only+=("${2:?--only: expected plugin, nbd, rbd or vhost}")
+		only+=("${2:?--only: expected plugin, nbd, rbd, vhost or guest}")
 		shift
 		;;
 	--quick) runs=3 seconds=1 size=64M rbd_size=16M quick=(--short) ;;
@@ -235,6 +235,23 @@ measure_vhost() {
 		"$high" 0.6
 }
 
+# Inside a machine that is emulated: what the emulation leaves. Its host is one of the system tests.
+measure_guest() {
+	local rc=0
+
+	MPNIC_BUILD=$BUILD timeout -k 5 120 "$here/../system/vhost_linux.sh" bench >guest.out 2>&1 || rc=$?
+	if [ $rc -eq 77 ]; then
+		why_not "a disk inside an emulated machine" "$(tail -n 1 guest.out)"
+		return
+	fi
+	[ $rc -eq 0 ] || die "the guest: $(tail -n 1 guest.out)"
+	sed -nE 's/^reads in the guest: ([0-9]+) ([0-9]+)$/\1 \2/p' guest.out >reads
+	while read -r jobs iops; do
+		echo "| direct reads inside an emulated machine, $jobs at a time, by vhost-ebd | | $iops | | | | | |"
+	done <reads
+	notes+=("Inside the machine the emulation of its processor is what is measured; the row above leaves it out.")
+}
+
 notes=()
 memory=
 echo "4 KiB random reads, 32 at a time. IOPS are medians of $runs runs of $seconds s each, the sides in turns; all"
@@ -248,6 +265,7 @@ echo "|---|---|---:|---:|---:|---|---|---|"
 [ -z "$memory" ] || end "$memory"
 ! wanted rbd || measure_rbd
 ! wanted vhost || measure_vhost
+! wanted guest || measure_guest
 if [ ${#notes[@]} -gt 0 ]; then
 	echo
 	printf '%s\n' "${notes[@]}"

@@ -4,9 +4,10 @@
 #
 # Debian's kernel mounts ext4 from a served volume, writes, syncs, powers off: the image is clean and has
 # what was written. With "kill" the target is killed three times meanwhile; with "reset" the machine is reset
-# once while it reads and writes; with "grow" the disk grows, the guest is told and writes to its new end.
+# once while it reads and writes; with "grow" the disk grows, the guest is told and writes to its new end;
+# with "bench" it says how fast the guest reads, most of which is the machine's emulation.
 #
-#	vhost_linux.sh [kill|reset|grow]
+#	vhost_linux.sh [kill|reset|grow|bench]
 . "$(dirname "$0")/vhost_lib.sh"
 
 need mkfs.ext4
@@ -25,6 +26,18 @@ if grep -q " reset" /proc/cmdline && [ ! -e /mnt/again ]; then
 	until [ "$(wc -c 2>/dev/null </mnt/junk || echo 0)" -gt 1000000 ]; do :; done
 	echo resetting
 	echo b >/proc/sysrq-trigger
+fi
+if grep -q " bench" /proc/cmdline; then
+	for jobs in 1 8; do
+		begin=$(cut -d' ' -f1 /proc/uptime)
+		job=0
+		while [ $job -lt $jobs ]; do
+			dd if=/dev/vda of=/dev/null bs=4k count=$((2000 / jobs)) skip=$((job * 500)) iflag=direct 2>/dev/null &
+			job=$((job + 1))
+		done
+		wait
+		echo "reads $jobs 2000 $begin $(cut -d' ' -f1 /proc/uptime)"
+	done
 fi
 rm -f /mnt/junk
 cp -r /bin /mnt/bin
@@ -104,3 +117,5 @@ done
 guest_said "file $(md5sum <file.img)"
 guest_said "direct $(md5sum <direct.img)"
 same direct.img copy.img
+# "reads in the guest: JOBS IOPS"
+awk '$1 == "reads" && $5 > $4 { printf "reads in the guest: %d %.0f\n", $2, $3 / ($5 - $4) }' guest.out
