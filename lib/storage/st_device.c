@@ -150,7 +150,7 @@ make_engine(struct net_st_device *dev, const struct dev_st_conf *conf)
 	}
 	for (i = 0; i < dev->nb_cmds; i++) {
 		dev->cmds[i].dev = dev;
-		mpn_list_init(&dev->cmds[i].idle);
+		xfer_placed_init(&dev->cmds[i].placed, dev->cmds[i].pages);
 		dev->cmds[i].next = dev->free_cmds;
 		dev->free_cmds = &dev->cmds[i];
 	}

@@ -7,8 +7,7 @@
 #define ST_DEVICE_H
 
 #include "st_nic.h"
-
-struct st_page;
+#include "xfer_place.h"
 
 /* A command: a part of a request that is under way. */
 struct st_cmd {
@@ -27,15 +26,11 @@ struct st_cmd {
 	uint64_t kept; /* fragments of a loan whose frames are kept */
 	uint32_t ref_tag; /* the tag these have */
 	bool out_of_frames; /* a fragment of a loan could not be kept */
-	bool ended; /* waits for pages of its own that are in the ring */
-	int status; /* with which it ended */
-	uint64_t posted; /* fragments whose page is in the ring */
-	uint32_t due; /* frames that will come on the data queue */
-	struct mpn_list idle; /* see st_place.c */
+	struct xfer_placed placed; /* pages of it in the ring */
 	union {
 		struct rte_mbuf
 			*frames[WIRE_EBD_MAX_FRAGS]; /* and the frames they went or came in */
-		struct st_page *pages[WIRE_EBD_MAX_FRAGS]; /* of those that are posted */
+		struct xfer_page *pages[WIRE_EBD_MAX_FRAGS]; /* of those that are posted */
 	};
 };
 

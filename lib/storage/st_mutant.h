@@ -16,7 +16,8 @@
 	X(no_revoke, "frames of commands that end without an answer stay valid") \
 	X(lend_volume, "memory of a volume is lent") \
 	X(kept_early, "the frames of a write are freed before the back end is done") \
-	X(arena_early, "an arena is freed under its frames")
+	X(arena_early, "an arena is freed under its frames") \
+	X(page_unheld, "an arena is freed under its pages in the ring")
 
 #ifdef ST_MUTANTS
 enum st_mutant {

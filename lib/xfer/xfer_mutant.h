@@ -27,7 +27,14 @@
 	X(mixed_reads, "the initiator mixes fragments of several readings") \
 	X(twice_placed, "the initiator places copies of a fragment") \
 	X(no_retry, "the initiator sends nothing again") \
-	X(lost_buf, "the target keeps the memory of cancelled commands")
+	X(lost_buf, "the target keeps the memory of cancelled commands") \
+	X(place_early, "reads end while pages of theirs are in the ring") \
+	X(place_restart, "reads start again while pages of theirs are in the ring") \
+	X(place_no_bounce, "data goes to pages that are still in the ring") \
+	X(place_let_go, "pages count as out of the ring when their data came elsewhere") \
+	X(place_short, "frames that do not fit in the ring are not cared for") \
+	X(place_any, "data in whatever page counts as in place") \
+	X(place_no_drain, "nobody brings pages out of the ring")
 
 #ifdef XFER_MUTANTS
 enum xfer_mutant {

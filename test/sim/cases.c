@@ -82,6 +82,16 @@ is_idle(struct world *w)
 }
 
 void
+case_set_mode(struct sim_conf *c, enum sim_mode mode, uint32_t pairs)
+{
+	c->mode = (uint8_t)mode;
+	c->p_tgt = WIRE_EBD_P_PAGE;
+	c->p_ini = WIRE_EBD_P_PAGE;
+	c->ring_eager = true;
+	c->ring_pairs = mode == SIM_MODE_in_place || mode == SIM_MODE_mixed ? pairs : 0;
+}
+
+void
 case_open(struct world *w)
 {
 	uint8_t node;

@@ -39,6 +39,10 @@ struct sim_case {
 	X(drop_masks, "every subset of the first 12 frames is lost: open, write, read, flush") \
 	X(single_strikes, "every frame of an exchange of 64 is lost, doubled, or swapped") \
 	X(double_strikes, "every two of them") \
+	X(attacks, \
+		"frames that are forged, late or come twice, whatever way data gets to its user") \
+	X(in_place, "without faults nearly all data is received where it belongs") \
+	X(small_ring, "a ring for fewer fragments than reads have: it slows down") \
 	X(blackout, "nothing goes through for 2 s of every 7, then for 5 s of every 7") \
 	X(silent_target, "the target falls silent for good: commands time out, and close ends") \
 	X(no_stall, "without faults nothing waits for a timer, whatever the parameters") \
@@ -49,6 +53,8 @@ struct sim_case {
 SIM_CASE_LIST(X)
 #undef X
 
+/** Data gets to the users in this way; payload units are pages. */
+void case_set_mode(struct sim_conf *c, enum sim_mode mode, uint32_t pairs);
 /** Start over by w->conf without faults, and wait until all initiators are live. */
 void case_open(struct world *w);
 /** Submit a command of the first initiator. */

@@ -159,6 +159,10 @@ chaos_step(struct world *w)
 		w->tgt.nobuf_until = w->clock.now + draw_ns(w, SIM_F_nobuf, MSEC, 50 * MSEC);
 		note(w, SIM_F_nobuf, SIM_TGT, w->tgt.nobuf_until);
 	}
+	if (sim_fault_strikes(&w->faults, SIM_F_astray)) {
+		w->tgt.astray_until = w->clock.now + draw_ns(w, SIM_F_astray, MSEC, 50 * MSEC);
+		note(w, SIM_F_astray, SIM_TGT, w->tgt.astray_until);
+	}
 	if (sim_fault_strikes(&w->faults, SIM_F_tgt_kill))
 		clock_at(&w->clock, soon, death_event, NULL, SIM_F_tgt_kill);
 	if (sim_fault_strikes(&w->faults, SIM_F_drain))
@@ -189,6 +193,7 @@ chaos_heal(struct world *w)
 	memset(w->net.burst_left, 0, sizeof(w->net.burst_left));
 	w->net.small_until = 0;
 	w->tgt.nobuf_until = 0;
+	w->tgt.astray_until = 0;
 	for (node = 0; node <= w->nb_ini; node++) {
 		if (w->node[node].hang_until > w->clock.now) {
 			w->node[node].hang_until = w->clock.now;

@@ -45,7 +45,8 @@
 	X(abort, 2000, 50000, "a command is aborted") \
 	X(close, 100, 2000, "a session is closed and opened again") \
 	X(timeout, RNG_PPM, RNG_PPM, "commands fail when the peer is gone for long") \
-	X(wrap, RNG_PPM, RNG_PPM, "clocks and sequence numbers are about to wrap")
+	X(wrap, RNG_PPM, RNG_PPM, "clocks and sequence numbers are about to wrap") \
+	X(astray, 200, 2000, "the target does not find the queue for bulk data for 1 to 50 ms")
 
 enum sim_fault {
 #define X(name, lo, hi, text) SIM_F_##name,

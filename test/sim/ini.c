@@ -75,7 +75,10 @@ place(void *ctx, struct xfer_cmd *cmd, uint32_t off, const void *payload, uint32
 		return;
 	}
 	c->placed |= 1ull << idx;
-	memcpy(ini_data(c) + off, payload, len);
+	if (cmd->flags & WIRE_F_BULK)
+		placing_place(ini, c, off, payload, len);
+	else
+		memmove(ini_data(c) + off, payload, len);
 }
 
 static bool
@@ -94,8 +97,40 @@ check_identify(struct world *w, const struct sim_cmd *c)
 		sim_fail(w, CR_corruption, "#%u identifies another volume", c->op);
 }
 
+/* A word of every 64 bytes says whether somebody wrote there: what is written is longer. */
+static uint64_t
+seal_of(const struct sim_cmd *c, uint32_t len)
+{
+	uint64_t sum = len, word;
+	uint32_t at;
+
+	for (at = 0; at + sizeof(word) <= len; at += 64) {
+		memcpy(&word, ini_data(c) + at, sizeof(word));
+		sum = (sum ^ word) * 0x9e3779b97f4a7c15ull;
+	}
+	return sum;
+}
+
 static void
-done(struct xfer_cmd *cmd, int status)
+check_seal(struct sim_cmd *c)
+{
+	if (c->sealed_len > 0 && seal_of(c, c->sealed_len) != c->seal)
+		sim_fail(c->ini->w, CR_corruption, "memory of #%u is written to after its end",
+			c->op);
+	c->sealed_len = 0;
+}
+
+void
+ini_check_seals(struct sim_ini *ini)
+{
+	unsigned i;
+
+	for (i = 0; i < SIM_MAX_CMDS; i++)
+		check_seal(&ini->cmd[i]);
+}
+
+void
+ini_done(struct xfer_cmd *cmd, int status)
 {
 	struct sim_cmd *c = (struct sim_cmd *)cmd;
 	struct sim_ini *ini = c->ini;
@@ -109,11 +144,17 @@ done(struct xfer_cmd *cmd, int status)
 	}
 	if (ini->in_call || (!w->node[ini->node].in_rx && !ini->closing))
 		sim_fail(w, CR_contract, "done() of #%u from within submit or abort", c->op);
+	if (c->nb_held > 0)
+		sim_fail(w, CR_contract, "#%u ends with %u pages in the ring", c->op, c->nb_held);
 	if (!is_guarded(c))
 		sim_fail(w, CR_contract, "#%u wrote outside its buffer", c->op);
 	if (status == 0 && cmd->op == WIRE_IDENTIFY)
 		check_identify(w, c);
 	oracle_done(w, c->op, status, ini_data(c));
+	if (ini->placer != NULL && cmd->op == WIRE_READ) {
+		c->sealed_len = cmd->len;
+		c->seal = seal_of(c, cmd->len);
+	}
 	c->live = false;
 	c->status = status;
 	c->next_free = ini->free;
@@ -156,6 +197,9 @@ event(void *ctx, enum xfer_ini_event ev, int status)
 			ini->cmd[i].sent = 0;
 		}
 		at_incarnation(w, 0, fill_event, ini);
+		break;
+	case XFER_EV_LOST:
+		placing_lost(ini);
 		break;
 	case XFER_EV_REFUSED:
 		if (xfer_ini_get_state(ini->eng) == XFER_INI_IDLE)
@@ -215,6 +259,13 @@ ini_tx(struct world *w, struct sim_ini *ini, struct sim_frame *f)
 	return true;
 }
 
+void
+ini_rx(struct world *w, struct sim_ini *ini, struct sim_frame *f, struct xfer_rx *rx)
+{
+	placing_begin(ini, f, rx);
+	xfer_ini_rx(ini->eng, rx, node_now(w, ini->node));
+}
+
 /* ---- Commands ---- */
 
 struct sim_cmd *
@@ -233,8 +284,10 @@ ini_submit(struct world *w, struct sim_cmd *c)
 	struct sim_ini *ini = c->ini;
 	int ret;
 
+	check_seal(c);
 	memset(ini_data(c) + c->cmd.len, SIM_GUARD_BYTE, SIM_GUARD);
-	c->cmd.done = done;
+	c->cmd.done = ini_done;
+	c->way = load_way(w);
 	ini->in_call = true;
 	ret = xfer_ini_submit(ini->eng, &c->cmd, node_now(w, ini->node));
 	ini->in_call = false;
@@ -305,6 +358,9 @@ reset_cmds(struct sim_ini *ini)
 	ini->nb_live = 0;
 	for (i = SIM_MAX_CMDS; i-- > 0;) {
 		ini->cmd[i].live = false;
+		ini->cmd[i].nb_held = 0;
+		ini->cmd[i].sealed_len = 0;
+		xfer_placed_init(&ini->cmd[i].placed_read, ini->cmd[i].pages);
 		ini->cmd[i].next_free = ini->free;
 		ini->free = &ini->cmd[i];
 	}
@@ -334,7 +390,10 @@ ini_boot(struct world *w, struct sim_ini *ini)
 	c->rx_frames = w->conf.rx_frames;
 	c->rto_min_ns = w->conf.rto_min_ns;
 	c->fail_after_ns = w->conf.fail_after_ns;
+	if (w->conf.ring_pairs > 0)
+		c->features |= WIRE_FEAT_BULK;
 	c->place = place;
+	c->admit = placing_admit;
 	c->event = event;
 	c->ctx = ini;
 	ini->eng = xfer_ini_init(mem_get(&ini->mem, xfer_ini_size(c)), c);
@@ -344,6 +403,7 @@ ini_boot(struct world *w, struct sim_ini *ini)
 	ini->closing = false;
 	ini->wants_open = true;
 	reset_cmds(ini);
+	placing_start(ini);
 	at_incarnation(w, 0, open_event, ini);
 }
 
@@ -357,6 +417,8 @@ ini_died(struct world *w, struct sim_ini *ini)
 	w->deaths[ini->client]++;
 	oracle_killed(w, ini->index);
 	memset(ini->mem.base, 0xee, ini->mem.size);
+	placing_end(ini);
+	ini_check_seals(ini);
 	reset_cmds(ini);
 }
 
@@ -372,6 +434,7 @@ ini_reset(struct world *w, uint8_t index)
 	ini->node = (uint8_t)(index + 1);
 	ini->client = (uint8_t)(index < w->conf.nb_clients ? index : 0);
 	ini->wants_open = false;
+	ini->placer = NULL;
 	for (i = 0; i < SIM_MAX_CMDS; i++) {
 		ini->cmd[i].ini = ini;
 		if (ini->cmd[i].room == NULL) {
@@ -393,6 +456,7 @@ ini_free(struct sim_ini *ini)
 		free(ini->cmd[i].room);
 		ini->cmd[i].room = NULL;
 	}
+	placing_free(ini);
 	free(ini->mem.base);
 	memset(&ini->mem, 0, sizeof(ini->mem));
 }

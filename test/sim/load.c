@@ -6,6 +6,7 @@
 #include "world.h"
 
 #define STREAM_LOAD 6
+#define STREAM_WAYS 10
 #define MAX_ZEROES (64u << 10)
 #define ABORT_MEAN_NS (100 * 1000)
 
@@ -17,14 +18,33 @@ load_reset(struct world *w, uint32_t ops)
 	*l = (struct sim_load){.total = ops, .running = true};
 	rng_seed(&l->rng, w->conf.seed, STREAM_LOAD);
 	rng_seed(&l->chaos, w->conf.seed, STREAM_LOAD + 1);
+	rng_seed(&l->ways, w->conf.seed, STREAM_WAYS);
+}
+
+uint8_t
+load_way(struct world *w)
+{
+	switch (w->conf.mode) {
+	case SIM_MODE_in_place:
+		return SIM_PLACED;
+	case SIM_MODE_loan:
+		return SIM_LENT;
+	case SIM_MODE_mixed:
+		return (uint8_t)rng_below(&w->load.ways, 3);
+	default:
+		return SIM_COPIED;
+	}
 }
 
 static uint8_t
 draw_kind(struct world *w)
 {
 	struct rng *r = &w->load.rng;
-	uint32_t x = rng_below(r, 100);
+	uint32_t x;
 
+	if (w->conf.read_percent == 100)
+		return WIRE_READ;
+	x = rng_below(r, 100);
 	if (x < 4)
 		return WIRE_FLUSH;
 	if (x < 8)

@@ -36,6 +36,7 @@ struct totals {
 	uint64_t hits[SIM_F_COUNT];
 	uint64_t outcomes[3];
 	struct xfer_stats stats;
+	struct sim_placing placing;
 };
 
 /* ---- Options ---- */
@@ -84,6 +85,18 @@ set_faults(void *cfg, const char *arg)
 }
 
 static int
+set_placement(void *cfg, const char *arg)
+{
+	struct options *o = cfg;
+	uint8_t m;
+
+	for (m = 0; m < SIM_MODES && strcmp(arg, sim_mode_names[m]) != 0; m++)
+		;
+	o->recipe.mode = m;
+	return m < SIM_MODES ? 0 : -EINVAL;
+}
+
+static int
 set_skip(void *cfg, const char *arg)
 {
 	return recipe_parse_skip(&((struct options *)cfg)->recipe, arg);
@@ -124,6 +137,8 @@ static const struct mpn_opt opts[] = {
 	{"ops", 'n', "N", "1 to 122880", "commands per seed (default 2000)", set_ops},
 	{"faults", 'f', "LIST", "names of faults, or all, none, swarm",
 		"faults that may strike (default swarm: each with probability 1/2)", set_faults},
+	{"placement", 'p', "MODE", "copy, in_place, loan or mixed",
+		"how read data gets to its users (default: each seed has its own)", set_placement},
 	{"skip", 0, "LIST", "numbers and ranges such as 3,7-12", "leave out these strikes",
 		set_skip},
 	{"trace", 't', NULL, NULL, "print every event", set_trace},
@@ -146,6 +161,9 @@ print_help(void)
 	printf("\nfaults:\n");
 	for (k = 0; k < SIM_F_COUNT; k++)
 		printf("  %-12s %s\n", sim_fault_names[k], sim_fault_texts[k]);
+	printf("\nplacement:\n");
+	for (k = 0; k < SIM_MODES; k++)
+		printf("  %-12s %s\n", sim_mode_names[k], sim_mode_texts[k]);
 	printf("\ncases:\n");
 	cases_list();
 }
@@ -169,6 +187,11 @@ add_result(struct totals *t, const struct sim_result *r)
 	for (i = 0; i < 3; i++)
 		t->outcomes[i] += r->outcomes[i];
 	world_add_stats(&t->stats, &r->stats);
+#define X(name, text) t->placing.place.name += r->placing.place.name;
+	XFER_PLACE_LIST(X)
+#undef X
+	t->placing.resync += r->placing.resync;
+	t->placing.dropped += r->placing.dropped;
 }
 
 static void
@@ -192,6 +215,14 @@ print_totals(const struct totals *t, double seconds)
 #define X(name, text) printf("  %-14s %12" PRIu64 "  %s\n", #name, t->stats.name, text);
 	XFER_COUNTER_LIST(X)
 #undef X
+	printf("reads in place:\n");
+#define X(name, text) printf("  %-14s %12" PRIu64 "  %s\n", #name, t->placing.place.name, text);
+	XFER_PLACE_LIST(X)
+#undef X
+	printf("  %-14s %12" PRIu64 "  refills that began with a header of their own\n", "resync",
+		t->placing.resync);
+	printf("  %-14s %12" PRIu64 "  frames that found no room in the ring\n", "dropped",
+		t->placing.dropped);
 	printf("frames dropped:\n");
 	for (i = 0; i < WIRE_DROP_COUNT; i++) {
 		if (t->stats.drops[i] > 0)
@@ -300,6 +331,7 @@ main(int argc, char **argv)
 
 	o.recipe.ops = DEFAULT_OPS;
 	o.recipe.faults = SIM_FAULT_SWARM;
+	o.recipe.mode = SIM_MODES;
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		print_help();
 		return 0;

@@ -52,6 +52,8 @@ net_alloc(struct world *w)
 	net->nb_out++;
 	f->astray = false;
 	f->stale = false;
+	f->bulk = false;
+	f->nb_pieces = 0;
 	f->len = 0;
 	f->data = f->room + w->conf.frame_align;
 	return f;
@@ -74,6 +76,7 @@ net_copy(struct world *w, const struct sim_frame *f)
 	c->from = f->from;
 	c->to = f->to;
 	c->astray = f->astray;
+	c->bulk = f->bulk;
 	memcpy(c->data, f->data, f->len);
 	return c;
 }
@@ -110,8 +113,8 @@ net_free_all(struct sim_net *net)
 
 /* ---- The NIC's transmit queue ---- */
 
-bool
-net_has_room(struct world *w, uint8_t node)
+uint32_t
+net_room(struct world *w, uint8_t node)
 {
 	struct sim_nic *nic = &w->net.nic[node];
 
@@ -119,7 +122,7 @@ net_has_room(struct world *w, uint8_t node)
 		nic->head = (nic->head + 1) % SIM_NIC_QUEUE;
 		nic->n--;
 	}
-	return nic->n < w->conf.nic_queue;
+	return nic->n < w->conf.nic_queue ? w->conf.nic_queue - nic->n : 0;
 }
 
 uint64_t

@@ -10,8 +10,8 @@
 #ifndef SIM_NET_H
 #define SIM_NET_H
 
+#include "ring.h"
 #include "rng.h"
-#include "xfer.h"
 
 #define SIM_NODES 8 /**< node 0 is the target */
 #define SIM_TGT 0
@@ -29,6 +29,9 @@ struct sim_frame {
 	uint8_t to;
 	bool astray; /**< reaches the engine whatever its destination address says */
 	bool stale; /**< a recorded copy */
+	bool bulk; /**< for the queue for bulk data of its receiver */
+	uint32_t nb_pieces; /**< of that queue it is in */
+	struct sim_piece piece[SIM_PIECES];
 	uint8_t *data; /**< in room, at the run's alignment */
 	uint8_t room[SIM_FRAME_ROOM + 64];
 };
@@ -74,8 +77,8 @@ void sim_mac(uint8_t mac[6], unsigned node);
 struct sim_frame *net_alloc(struct world *w);
 void net_put(struct world *w, struct sim_frame *f);
 struct sim_frame *net_copy(struct world *w, const struct sim_frame *f);
-/** May the node's engine be asked for another frame? */
-bool net_has_room(struct world *w, uint8_t node);
+/** Frames the node's engine may be asked for. */
+uint32_t net_room(struct world *w, uint8_t node);
 /** When there will be room again. */
 uint64_t net_room_at(const struct world *w, uint8_t node);
 /** Send a frame; the network owns it from here on. */

@@ -11,6 +11,7 @@
 #define MAX_PUMP 100000 /* frames of one poll: an engine that gives more has gone mad */
 #define MAX_SPINS 1000
 #define SPIN_NS 1000
+#define BURST 32 /* frames that leave together */
 
 static const uint8_t multicast[6] = WIRE_EBD_MULTICAST;
 
@@ -62,8 +63,12 @@ engine_tx(struct world *w, uint8_t node, struct sim_frame *f)
 static uint64_t
 engine_deadline(struct world *w, uint8_t node)
 {
-	return node == SIM_TGT ? xfer_tgt_deadline(w->tgt.eng)
-			       : xfer_ini_deadline(ini_of(w, node)->eng);
+	const struct sim_ini *ini;
+
+	if (node == SIM_TGT)
+		return xfer_tgt_deadline(w->tgt.eng);
+	ini = ini_of(w, node);
+	return MPN_MIN(xfer_ini_deadline(ini->eng), placing_deadline(ini));
 }
 
 static void
@@ -78,7 +83,7 @@ engine_tick(struct world *w, uint8_t node)
 }
 
 static void
-engine_rx(struct world *w, const struct sim_frame *f)
+engine_rx(struct world *w, struct sim_frame *f)
 {
 	struct xfer_rx rx = {f->data, f->data + WIRE_EBD_HDR_LEN, f->len};
 	uint8_t node = f->to;
@@ -87,7 +92,7 @@ engine_rx(struct world *w, const struct sim_frame *f)
 	if (node == SIM_TGT)
 		xfer_tgt_rx(w->tgt.eng, 0, &rx, node_now(w, node));
 	else
-		xfer_ini_rx(ini_of(w, node)->eng, &rx, node_now(w, node));
+		ini_rx(w, ini_of(w, node), f, &rx);
 	w->node[node].in_rx = false;
 	if (node == SIM_TGT && f->len > 14 && (f->data[14] & 0xf) == WIRE_CMD)
 		tgt_check_credits(w);
@@ -165,27 +170,58 @@ schedule_poll(struct world *w, uint8_t node, uint64_t at)
 	clock_at(&w->clock, at, poll_event, n, n->incarnation);
 }
 
+/* Frames of the engine that leave together. */
+static unsigned
+pull_burst(struct world *w, uint8_t node, struct sim_frame **burst, unsigned max)
+{
+	unsigned n;
+
+	for (n = 0; n < max && !w->failure.failed; n++) {
+		burst[n] = net_alloc(w);
+		burst[n]->from = node;
+		if (!engine_tx(w, node, burst[n])) {
+			net_put(w, burst[n]);
+			break;
+		}
+	}
+	return n;
+}
+
+/* Complete what can be, before frames are pulled. */
+static void
+poll_pages(struct world *w, uint8_t node)
+{
+	if (node == SIM_TGT)
+		return;
+	w->node[node].in_rx = true;
+	placing_poll(ini_of(w, node));
+	w->node[node].in_rx = false;
+}
+
 /* Send what the engine has and the link takes, and set the timer. */
 static void
 poll_node(struct world *w, uint8_t node)
 {
-	struct sim_frame *f;
-	unsigned n;
+	struct sim_frame *burst[BURST];
+	unsigned sent, max, n, i;
 
-	for (n = 0; n < MAX_PUMP && !w->failure.failed; n++) {
-		if (!net_has_room(w, node)) {
+	poll_pages(w, node);
+	for (sent = 0; sent < MAX_PUMP && !w->failure.failed; sent += n) {
+		max = MPN_MIN(net_room(w, node), BURST);
+		if (max == 0) {
 			schedule_poll(w, node, net_room_at(w, node));
 			break;
 		}
-		f = net_alloc(w);
-		f->from = node;
-		if (!engine_tx(w, node, f)) {
-			net_put(w, f);
+		n = pull_burst(w, node, burst, max);
+		/* Pages are in the ring before the frames that ask for their data leave. */
+		if (node != SIM_TGT)
+			placing_flush(ini_of(w, node));
+		for (i = 0; i < n; i++)
+			net_send(w, burst[i]);
+		if (n < max)
 			break;
-		}
-		net_send(w, f);
 	}
-	if (n == MAX_PUMP)
+	if (sent >= MAX_PUMP)
 		sim_fail(w, CR_liveness, "node %u sends without end", node);
 	set_timer(w, node);
 }
@@ -218,14 +254,35 @@ is_for(const struct sim_frame *f)
 	return memcmp(f->data, mac, 6) == 0 || memcmp(f->data, multicast, 6) == 0;
 }
 
+/* What the port makes of it: nobody has looked at the frame yet. */
+static bool
+is_taken(struct world *w, struct sim_frame *f)
+{
+	if (!w->node[f->to].up)
+		return false;
+	return f->to == SIM_TGT || !f->bulk || placing_take(ini_of(w, f->to), f);
+}
+
+static void
+process(struct world *w, struct sim_frame *f)
+{
+	if (is_for(f))
+		engine_rx(w, f);
+	if (f->to != SIM_TGT)
+		placing_finish(ini_of(w, f->to), f);
+	net_put(w, f);
+}
+
 void
 node_rx(struct world *w, struct sim_frame *f)
 {
 	struct sim_node *n = &w->node[f->to];
+	uint8_t node = f->to;
 
-	if (!n->up || !is_for(f)) {
+	if (!is_taken(w, f) || (f->nb_pieces == 0 && !is_for(f))) {
 		net_put(w, f);
-	} else if (n->hang_until > w->clock.now && n->nb_backlog < MAX_BACKLOG) {
+	} else if (n->hang_until > w->clock.now &&
+		   (n->nb_backlog < MAX_BACKLOG || f->nb_pieces > 0)) {
 		f->next = NULL;
 		*n->backlog_tail = f;
 		n->backlog_tail = &f->next;
@@ -233,9 +290,11 @@ node_rx(struct world *w, struct sim_frame *f)
 	} else if (n->hang_until > w->clock.now) {
 		net_put(w, f);
 	} else {
-		engine_rx(w, f);
-		node_after(w, f->to);
-		net_put(w, f);
+		f->next = NULL;
+		if (node != SIM_TGT)
+			placing_receive(ini_of(w, node), f);
+		process(w, f);
+		node_after(w, node);
 	}
 }
 
@@ -263,10 +322,11 @@ resume_event(struct world *w, void *arg, uint64_t incarnation)
 
 	if (n->incarnation != incarnation || n->hang_until > w->clock.now)
 		return;
+	if (node != SIM_TGT)
+		placing_receive(ini_of(w, node), n->backlog);
 	while ((f = n->backlog) != NULL) {
 		n->backlog = f->next;
-		engine_rx(w, f);
-		net_put(w, f);
+		process(w, f);
 	}
 	drop_backlog(w, n);
 	engine_tick(w, node);

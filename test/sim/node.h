@@ -12,6 +12,7 @@
 
 #include "net.h"
 #include "oracle.h"
+#include "placing.h"
 
 #define SIM_MAX_INI (SIM_NODES - 1)
 #define SIM_SLOTS 100 /**< each initiator has its own range of slots */
@@ -57,6 +58,12 @@ struct sim_cmd {
 	int status; /**< of its end */
 	uint64_t placed; /**< fragments placed in this session */
 	uint64_t sent; /**< fragments sent since the submission */
+	uint8_t way; /**< enum sim_way */
+	uint32_t nb_held; /**< pages of it the ring has */
+	uint64_t seal; /**< of its data, when it was handed over */
+	uint32_t sealed_len; /**< 0: it was not sealed */
+	struct xfer_placed placed_read;
+	struct xfer_page *pages[WIRE_EBD_MAX_FRAGS];
 };
 
 struct sim_ini {
@@ -74,6 +81,12 @@ struct sim_ini {
 	uint64_t opened; /**< sessions of this life */
 	struct sim_cmd cmd[SIM_MAX_CMDS];
 	struct sim_cmd *free;
+	/* Reads in place. */
+	struct sim_ring ring;
+	struct xfer_place *placer; /**< NULL: there is no ring */
+	struct sim_mem placer_mem;
+	struct sim_mem bounce;
+	struct sim_frame *rx; /**< being received */
 };
 
 struct sim_buf {
@@ -97,6 +110,7 @@ struct sim_tgt {
 	uint32_t credits[SIM_MAX_SESSIONS]; /**< the most each session ever had */
 	uint32_t sids[SIM_MAX_SESSIONS];
 	uint64_t nobuf_until; /**< the pool gives nothing until then */
+	uint64_t astray_until; /**< bulk data goes by the other queue until then */
 };
 
 /* node.c: every node */
@@ -119,6 +133,11 @@ void ini_died(struct world *w, struct sim_ini *ini);
 void ini_reset(struct world *w, uint8_t index);
 void ini_free(struct sim_ini *ini);
 bool ini_tx(struct world *w, struct sim_ini *ini, struct sim_frame *f);
+void ini_rx(struct world *w, struct sim_ini *ini, struct sim_frame *f, struct xfer_rx *rx);
+/** The command is over: its memory is the user's. */
+void ini_done(struct xfer_cmd *cmd, int status);
+/** Memory that was handed over must be as it was then. */
+void ini_check_seals(struct sim_ini *ini);
 /** A command to fill in, or NULL when all are in use. Its data is at ini_data(). */
 struct sim_cmd *ini_cmd(struct sim_ini *ini);
 uint8_t *ini_data(const struct sim_cmd *c);

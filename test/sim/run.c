@@ -69,6 +69,7 @@ run_safety(struct world *w)
 	struct rng r;
 	uint8_t node;
 
+	trace_event(&w->trace, w->clock.now, TR_MODE, 0, w->conf.mode, w->conf.ring_pairs, 0);
 	trace_event(&w->trace, w->clock.now, TR_PHASE, 0, 1, 0, 0);
 	rng_seed(&r, w->conf.seed, 8);
 	for (node = 0; node <= w->nb_ini; node++)
@@ -159,6 +160,8 @@ check_books(struct world *w)
 				xfer_ini_outstanding(w->ini[i].eng));
 		if (!mem_is_intact(&w->ini[i].mem))
 			sim_fail(w, CR_contract, "initiator %u wrote behind its memory", i);
+		placing_check(&w->ini[i]);
+		ini_check_seals(&w->ini[i]);
 	}
 	if (!mem_is_intact(&w->tgt.mem))
 		sim_fail(w, CR_contract, "the target wrote behind its memory");
@@ -196,9 +199,10 @@ sim_run(struct world *w, uint64_t seed, uint32_t ops, uint32_t fault_mask, const
 {
 	struct sim_faults drawn;
 	uint64_t start;
+	unsigned i;
 
 	sim_faults_init(&drawn, seed, fault_mask);
-	conf_draw(&w->conf, seed, &drawn);
+	conf_draw(&w->conf, seed, &drawn, w->mode);
 	world_reset(w, fault_mask);
 	w->faults.skip = skip;
 	w->faults.skip_bits = skip_bits;
@@ -226,4 +230,7 @@ sim_run(struct world *w, uint64_t seed, uint32_t ops, uint32_t fault_mask, const
 	memcpy(result->hits, w->faults.hits, sizeof(result->hits));
 	memcpy(result->outcomes, w->load.by_status, sizeof(result->outcomes));
 	world_stats(w, &result->stats);
+	for (i = 0; i < w->nb_ini; i++)
+		placing_end(&w->ini[i]);
+	result->placing = w->placing;
 }

@@ -20,6 +20,7 @@ struct shrinker {
 void
 recipe_run(struct world *w, const struct sim_recipe *r, struct sim_result *result)
 {
+	w->mode = r->mode;
 	sim_run(w, r->seed, r->ops, r->faults, r->skip, r->skip_bits, result);
 }
 
@@ -144,6 +145,8 @@ recipe_print(const struct sim_recipe *r, FILE *f)
 
 	fprintf(f, "sim --seed %" PRIu64 " --ops %u --faults %s", r->seed, r->ops,
 		sim_faults_format(list, sizeof(list), r->faults));
+	if (r->mode < SIM_MODES)
+		fprintf(f, " --placement %s", sim_mode_names[r->mode]);
 	for (i = 0; i < r->skip_bits; i = end + 1) {
 		for (end = i; is_skipped(r, end); end++)
 			;

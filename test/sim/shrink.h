@@ -17,6 +17,7 @@ struct sim_recipe {
 	uint64_t seed;
 	uint32_t ops;
 	uint32_t faults; /**< mask, or SIM_FAULT_SWARM */
+	uint8_t mode; /**< enum sim_mode, SIM_MODES: the seed's */
 	uint64_t *skip; /**< strikes left out */
 	uint32_t skip_bits;
 };

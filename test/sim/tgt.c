@@ -132,6 +132,16 @@ io_start(void *ctx, struct xfer_io *io)
 
 /* ---- Sending ---- */
 
+/* As lib/storage has it: data that was asked for there, and PROBEs that are to come back there. */
+static bool
+is_bulk(const struct xfer_tx *tx)
+{
+	struct wire_ebd h;
+
+	wire_ebd_load(&h, tx->hdr);
+	return tx->data_len > 0 && h.flags & WIRE_F_BULK;
+}
+
 bool
 tgt_tx(struct world *w, struct sim_frame *f)
 {
@@ -165,6 +175,7 @@ tgt_tx(struct world *w, struct sim_frame *f)
 	if (tx.seal)
 		xfer_tx_seal(&tx, &seg, tx.data_len > 0);
 	memcpy(f->data, room, tx.hdr_len);
+	f->bulk = is_bulk(&tx) && w->clock.now >= t->astray_until;
 	return true;
 }
 
@@ -240,7 +251,7 @@ tgt_boot(struct world *w)
 	c.lease_ns = w->conf.lease_ns;
 	c.credits = w->conf.credits;
 	c.grant_frames = w->conf.grant_frames;
-	c.features = w->conf.crc ? WIRE_FEAT_CRC : 0;
+	c.features = (w->conf.crc ? WIRE_FEAT_CRC : 0) | WIRE_FEAT_BULK;
 	c.require_crc = w->conf.crc;
 	c.random = draw_random;
 	c.mac = make_mac;
@@ -251,6 +262,7 @@ tgt_boot(struct world *w)
 	c.ctx = t;
 	t->secret = rng_next(&t->rng);
 	t->nobuf_until = 0;
+	t->astray_until = 0;
 	memset(t->sids, 0, sizeof(t->sids));
 	reset_bufs(t);
 	t->eng = xfer_tgt_init(mem_get(&t->mem, xfer_tgt_size(&c)), &c);

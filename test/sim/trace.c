@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "fault.h"
+#include "placing.h"
 #include "trace.h"
 #include "wire_ebd.h"
 #include "xfer.h"
@@ -70,6 +71,10 @@ print_event(FILE *f, const struct sim_record *r)
 		fprintf(f, "%s status %" PRId64 " sid=%08" PRIx64 "\n",
 			r->a < MPN_ARRAY_SIZE(event_names) ? event_names[r->a] : "?", (int64_t)r->b,
 			r->c);
+		break;
+	case TR_MODE:
+		fprintf(f, "%s, ring of %" PRIu64 "\n",
+			r->a < SIM_MODES ? sim_mode_names[r->a] : "?", r->b);
 		break;
 	default:
 		fprintf(f, "%" PRIu64 "\n", r->a);

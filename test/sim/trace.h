@@ -31,7 +31,9 @@
 	X(UP, "node starts: a = incarnation") \
 	X(DOWN, "node dies: a = incarnation") \
 	X(CLOSE, "session closed by its user") \
-	X(PHASE, "a = number of the phase")
+	X(PHASE, "a = number of the phase") \
+	X(MODE, "how data gets to the users: a = enum sim_mode, b = pairs of the ring") \
+	X(RECALL, "the port is taken out: a = pairs in its ring")
 
 enum sim_trace_kind {
 #define X(name, text) TR_##name,

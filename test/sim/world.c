@@ -6,6 +6,7 @@
 #include "world.h"
 
 #define STREAM_CONF 7
+#define STREAM_MODE 9
 #define START_NS (1000 * 1000 * 1000ull)
 
 static const uint32_t units[] = {WIRE_EBD_P_SMALL, WIRE_EBD_P_PAGE, WIRE_EBD_P_LARGE};
@@ -17,6 +18,7 @@ world_create(void)
 
 	if (w == NULL)
 		abort();
+	w->mode = SIM_MODES;
 	return w;
 }
 
@@ -124,8 +126,25 @@ draw_nodes(struct sim_conf *c, struct rng *r, const struct sim_faults *f)
 	c->max_len = (uint32_t)rng_log(r, 4096, WIRE_EBD_MAX_QUANTUM);
 }
 
+static void
+draw_mode(struct sim_conf *c, struct rng *r, uint8_t mode)
+{
+	c->mode = (uint8_t)rng_below(r, SIM_MODES);
+	if (mode < SIM_MODES)
+		c->mode = mode;
+	c->ring_eager = rng_below(r, 2);
+	c->ring_pairs = (uint32_t)rng_log(r, 2, SIM_RING_PAIRS);
+	if (c->mode == SIM_MODE_copy || c->mode == SIM_MODE_loan) {
+		c->ring_pairs = 0;
+		return;
+	}
+	/* Fragments that share blocks are not received in place. */
+	c->p_tgt = units[1 + rng_below(r, 2)];
+	c->p_ini = units[1 + rng_below(r, 2)];
+}
+
 void
-conf_draw(struct sim_conf *c, uint64_t seed, const struct sim_faults *f)
+conf_draw(struct sim_conf *c, uint64_t seed, const struct sim_faults *f, uint8_t mode)
 {
 	struct rng r;
 
@@ -134,6 +153,8 @@ conf_draw(struct sim_conf *c, uint64_t seed, const struct sim_faults *f)
 	c->seed = seed;
 	draw_links(c, &r, f);
 	draw_nodes(c, &r, f);
+	rng_seed(&r, seed, STREAM_MODE);
+	draw_mode(c, &r, mode);
 }
 
 /* ---- Running ---- */
@@ -152,6 +173,7 @@ world_reset(struct world *w, uint32_t fault_mask)
 	w->heal_ns = 0;
 	memset(&w->failure, 0, sizeof(w->failure));
 	memset(&w->dead, 0, sizeof(w->dead));
+	memset(&w->placing, 0, sizeof(w->placing));
 	memset(w->deaths, 0, sizeof(w->deaths));
 	net_reset(w);
 	oracle_reset(w);

@@ -50,11 +50,15 @@ struct sim_conf {
 	uint64_t rto_min_ns;
 	uint64_t fail_after_ns;
 	uint32_t rx_frames;
+	/* How data gets to the users. */
+	uint8_t mode; /**< enum sim_mode */
+	bool ring_eager; /**< in place also where it does not pay */
+	uint32_t ring_pairs; /**< of the queue for bulk data, 0: there is none */
 	/* The users. */
 	uint32_t users_depth; /**< commands each of them keeps in flight */
 	uint64_t think_ns; /**< between the end of one and the next */
 	uint32_t direct_ppm; /**< submissions from within done() */
-	uint32_t read_percent;
+	uint32_t read_percent; /**< of reads and writes; 100: of all commands */
 	uint32_t max_len;
 };
 
@@ -62,6 +66,7 @@ struct sim_conf {
 struct sim_load {
 	struct rng rng;
 	struct rng chaos;
+	struct rng ways;
 	uint32_t total;
 	uint32_t submitted;
 	uint32_t ended;
@@ -69,6 +74,13 @@ struct sim_load {
 	bool running;
 	uint64_t slowest_ns; /**< of all commands, from submission to end */
 	uint64_t by_status[3]; /**< well, cancelled, other errors */
+};
+
+/** How data got to the users. */
+struct sim_placing {
+	struct xfer_place_stats place;
+	uint64_t resync;
+	uint64_t dropped; /**< frames that found no room in the ring */
 };
 
 struct world {
@@ -89,6 +101,8 @@ struct world {
 	uint64_t events;
 	uint64_t heal_ns; /**< time from the healing of the network until all was quiet */
 	struct sim_oracle oracle;
+	struct sim_placing placing; /**< of the initiators that are gone, at last of all */
+	uint8_t mode; /**< of all seeds: enum sim_mode, SIM_MODES: each has its own */
 };
 
 /* world.c */
@@ -96,8 +110,8 @@ struct world *world_create(void);
 void world_destroy(struct world *w);
 /** A plain world: one initiator, no faults, fast and exact links. */
 void conf_plain(struct sim_conf *c, uint64_t seed);
-/** The world of a seed. Needs the faults to be drawn. */
-void conf_draw(struct sim_conf *c, uint64_t seed, const struct sim_faults *f);
+/** The world of a seed. Needs the faults to be drawn. mode: as of struct world. */
+void conf_draw(struct sim_conf *c, uint64_t seed, const struct sim_faults *f, uint8_t mode);
 /** Start over by w->conf with these faults; nodes are down. */
 void world_reset(struct world *w, uint32_t fault_mask);
 /** Run events until done(w) or the time has come or something failed. @return done(w) */
@@ -110,6 +124,8 @@ void world_add_stats(struct xfer_stats *to, const struct xfer_stats *from);
 void world_stats(const struct world *w, struct xfer_stats *sum);
 
 /* load.c */
+/** How the next read's data gets to its user: enum sim_way. */
+uint8_t load_way(struct world *w);
 void load_reset(struct world *w, uint32_t ops);
 /** Let the users of this initiator submit what they want to have in flight. */
 void load_fill(struct world *w, struct sim_ini *ini);
@@ -137,6 +153,7 @@ struct sim_result {
 	uint64_t hits[SIM_F_COUNT];
 	uint64_t outcomes[3];
 	struct xfer_stats stats;
+	struct sim_placing placing;
 };
 
 /** Run a seed through both phases. */

@@ -118,7 +118,7 @@ load_make_bed(unsigned pairs, uint16_t mtu)
 	return b;
 }
 
-const struct st_place_stats *
+const struct xfer_place_stats *
 load_stats(struct bed *b)
 {
 	return st_place_stats(b->st[0]);
@@ -137,7 +137,7 @@ load_posted(struct bed *b)
 	unsigned nb = 0;
 
 	for (uint32_t i = 0; i < b->dev->nb_cmds; i++)
-		nb += (unsigned)__builtin_popcountll(b->dev->cmds[i].posted);
+		nb += (unsigned)__builtin_popcountll(b->dev->cmds[i].placed.posted);
 	return nb;
 }
 

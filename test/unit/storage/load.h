@@ -45,7 +45,7 @@ void load_hold(struct load *l, unsigned nb);
 /* Nothing of the memory has been written to since it was given back, nor around it. */
 void load_end(struct load *l);
 
-const struct st_place_stats *load_stats(struct bed *b);
+const struct xfer_place_stats *load_stats(struct bed *b);
 unsigned load_in_ring(struct bed *b);
 /* Pages of requests in the ring, or on their way back. */
 unsigned load_posted(struct bed *b);

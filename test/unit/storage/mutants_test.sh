@@ -24,6 +24,7 @@ no_revoke	copy		test_frames_of_a_failed_write_never_carry_what_came_after
 lend_volume	loan		test_a_later_write_does_not_change_what_is_lent
 kept_early	scribble	test_nobody_sees_what_comes_after_completion_over_virtio
 arena_early	copy		test_an_arena_outlives_its_frames
+page_unheld	place		test_freed_arena_waits_for_its_pages
 '
 
 find_program() {
