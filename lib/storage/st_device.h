@@ -7,6 +7,7 @@
 #define ST_DEVICE_H
 
 #include "st_nic.h"
+#include "xfer_loan.h"
 #include "xfer_place.h"
 
 /* A command: a part of a request that is under way. */
@@ -23,13 +24,12 @@ struct st_cmd {
 	uint32_t at_buf;
 	uint32_t at_buf_off;
 	uint64_t by_ref; /* fragments that were sent by reference */
-	uint64_t kept; /* fragments of a loan whose frames are kept */
 	uint32_t ref_tag; /* the tag these have */
-	bool out_of_frames; /* a fragment of a loan could not be kept */
+	struct xfer_lent lent; /* frames of a loan that are kept */
 	struct xfer_placed placed; /* pages of it in the ring */
 	union {
-		struct rte_mbuf
-			*frames[WIRE_EBD_MAX_FRAGS]; /* and the frames they went or came in */
+		struct rte_mbuf *frames[WIRE_EBD_MAX_FRAGS]; /* and the frames they went in */
+		void *kept[WIRE_EBD_MAX_FRAGS]; /* those of a loan */
 		struct xfer_page *pages[WIRE_EBD_MAX_FRAGS]; /* of those that are posted */
 	};
 };

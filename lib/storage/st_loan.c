@@ -138,77 +138,76 @@ dev_st_loan_iov(const struct st_request *req, struct iovec *iov, int max)
 	return nb;
 }
 
-static void
-drop_kept(struct st_cmd *cmd)
+/* The frame that is being received. */
+static void *
+take(void *ctx, const void *payload)
 {
-	for (; cmd->kept != 0; cmd->kept &= cmd->kept - 1)
-		rte_pktmbuf_free(cmd->frames[__builtin_ctzll(cmd->kept)]);
+	struct net_st_device *dev = ctx;
+	struct rte_mbuf *m = st_rx_keep(dev->nic, payload);
+
+	if (mpn_likely(m != NULL))
+		dev->copy.loaned += m->data_len;
+	return m;
 }
 
-static void
-keep(struct st_cmd *cmd, uint32_t idx, struct rte_mbuf *m)
+static void *
+own(void *ctx, void *old, uint32_t len)
 {
-	if (cmd->kept >> idx & 1)
-		rte_pktmbuf_free(cmd->frames[idx]);
-	cmd->kept |= 1ull << idx;
-	cmd->frames[idx] = m;
-}
+	struct net_st_device *dev = ctx;
+	const struct rte_mbuf *from = old;
+	struct rte_mbuf *m;
 
-/* The fragment in a frame of our own, so that a part of it can be put there. NULL: out of frames. */
-static struct rte_mbuf *
-own_fragment(struct st_cmd *cmd, uint32_t idx, uint32_t frag_len)
-{
-	struct net_st_device *dev = cmd->dev;
-	struct rte_mbuf *m = NULL, *old = cmd->kept >> idx & 1 ? cmd->frames[idx] : NULL;
-
-	if (old != NULL && RTE_MBUF_DIRECT(old))
+	if (from != NULL && RTE_MBUF_DIRECT(from))
 		return old;
 	m = rte_pktmbuf_alloc(mpn_nic_rx_pool(dev->nic->nic));
 	if (m == NULL)
 		return NULL;
-	m->data_len = (uint16_t)frag_len;
-	m->pkt_len = frag_len;
-	if (old != NULL)
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+	if (from != NULL)
 		st_copy(&dev->copy, ST_COPY_rx_loan, rte_pktmbuf_mtod(m, void *),
-			rte_pktmbuf_mtod(old, const void *), frag_len);
-	keep(cmd, idx, m);
+			rte_pktmbuf_mtod(from, const void *), len);
 	return m;
 }
+
+static void
+put(void *ctx, void *frame, uint32_t at, const void *payload, uint32_t len)
+{
+	struct net_st_device *dev = ctx;
+
+	st_copy(&dev->copy, ST_COPY_rx_loan,
+		rte_pktmbuf_mtod_offset((struct rte_mbuf *)frame, void *, at), payload, len);
+}
+
+static void
+free_frame(void *ctx, void *frame)
+{
+	rte_pktmbuf_free(frame);
+}
+
+static const struct xfer_loan_ops loan_ops = {
+	.take = take,
+	.own = own,
+	.put = put,
+	.free = free_frame,
+};
 
 void
 st_loan_place(struct st_cmd *cmd, uint32_t off, const void *payload, uint32_t len)
 {
-	struct net_st_device *dev = cmd->dev;
-	uint32_t p = xfer_ini_p(dev->ini), idx = off / p;
-	uint32_t frag_len = MPN_MIN(p, cmd->xfer.len - idx * p);
-	struct rte_mbuf *m;
-
-	/* A new session started the command again: its fragments may be cut differently. */
-	if (mpn_unlikely(cmd->kept != 0 && cmd->ref_tag != cmd->xfer.tag))
-		drop_kept(cmd);
-	cmd->ref_tag = cmd->xfer.tag;
-	m = mpn_likely(len == frag_len) ? st_rx_keep(dev->nic, payload) : NULL;
-	if (mpn_likely(m != NULL)) {
-		keep(cmd, idx, m);
-		dev->copy.loaned += len;
-		return;
-	}
-	m = own_fragment(cmd, idx, frag_len);
-	if (m == NULL)
-		cmd->out_of_frames = true;
-	else
-		st_copy(&dev->copy, ST_COPY_rx_loan,
-			rte_pktmbuf_mtod_offset(m, void *, off - idx * p), payload, len);
+	xfer_loan_place(&loan_ops, cmd->dev, &cmd->lent, &cmd->xfer, xfer_ini_p(cmd->dev->ini), off,
+		payload, len);
 }
 
 /* One chain of all fragments, in order. */
 static struct rte_mbuf *
-chain_kept(struct st_cmd *cmd)
+chain_kept(const struct xfer_lent *lent)
 {
-	struct rte_mbuf *head = cmd->frames[0], *tail = head, *m;
+	struct rte_mbuf *head = lent->frames[0], *tail = head, *m;
+	uint64_t rest;
 
-	for (cmd->kept &= cmd->kept - 1; cmd->kept != 0; cmd->kept &= cmd->kept - 1) {
-		m = cmd->frames[__builtin_ctzll(cmd->kept)];
+	for (rest = lent->kept & (lent->kept - 1); rest != 0; rest &= rest - 1) {
+		m = lent->frames[__builtin_ctzll(rest)];
 		tail->next = m;
 		tail = m;
 		head->nb_segs++;
@@ -220,11 +219,8 @@ chain_kept(struct st_cmd *cmd)
 int
 st_loan_finish(struct st_cmd *cmd, struct st_request *req, int status)
 {
-	if (status == 0 && mpn_unlikely(cmd->out_of_frames))
-		status = -ENOBUFS;
+	status = xfer_loan_end(&loan_ops, cmd->dev, &cmd->lent, status);
 	if (status == 0)
-		req->lent = chain_kept(cmd);
-	else
-		drop_kept(cmd);
+		req->lent = chain_kept(&cmd->lent);
 	return status;
 }

@@ -299,8 +299,7 @@ st_requests_cut(struct net_st_device *dev, uint64_t now_ns)
 		cmd->at_buf = cmd->buf;
 		cmd->at_buf_off = cmd->buf_off;
 		cmd->by_ref = 0;
-		cmd->kept = 0;
-		cmd->out_of_frames = false;
+		xfer_lent_init(&cmd->lent, cmd->kept, req->nb_lent);
 		cmd->xfer.done = st_cmd_finish;
 		cmd->xfer.op = req->op;
 		cmd->xfer.flags = req->flags;

@@ -12,16 +12,17 @@
  * them out; when none are expected, padded PROBEs do, and when the target does not answer these, the
  * port is taken out.
  *
- * A frame larger than what is in the ring is lost, and again whenever it is repeated: pages are as short
- * as the fragments they are for. So when frames are expected and none come, PROBEs bring such pages out,
- * too, and pages of the NIC's, which all frames fit in, come in their place.
+ * Pages are as short as the fragments they are for, and a frame larger than all that is in the ring is
+ * lost, again whenever it is repeated. So a page of the NIC's, which any frame fits in, goes in when those
+ * posted are shorter together than a fragment that may come. Where there is no room for it, and frames
+ * that are expected do not come, PROBEs bring the short ones out.
  */
 
 #include "xfer_int.h"
 #include "xfer_place.h"
 
 #define STALL_NS (10ull * XFER_NSEC_PER_MSEC) /* then frames that are expected are not waited for */
-#define QUIET_NS (100ull * XFER_NSEC_PER_MSEC) /* then they may not fit in the ring */
+#define QUIET_NS (100ull * XFER_NSEC_PER_MSEC) /* then they do not fit in the ring */
 #define POLL_NS (XFER_NSEC_PER_MSEC / 2ull) /* while something is brought out */
 #define RECALL_NS (500ull * XFER_NSEC_PER_MSEC) /* without a page coming out */
 #define PROBE_NS (2ull * XFER_NSEC_PER_MSEC) /* between rounds of PROBEs, doubled MAX_TRIES times */
@@ -35,7 +36,9 @@
 struct xfer_place {
 	struct xfer_place_conf conf;
 	uint32_t expected; /* frames of reads that will come on the data queue */
+	uint32_t largest; /* bytes of a fragment, since none was expected */
 	uint32_t nb_free;
+	uint64_t bytes; /* of the pages posted */
 	struct xfer_page *free;
 	struct mpn_list idle; /* reads with pages in the ring that no frame is expected for */
 	struct mpn_list ready; /* reads that have ended and have their pages */
@@ -82,6 +85,7 @@ post_page(struct xfer_place *pl, struct xfer_placed *read, const struct xfer_pag
 	pl->conf.ops->hold(pl->conf.ctx, page);
 	read->pages[page->idx] = page;
 	read->posted |= 1ull << page->idx;
+	pl->bytes += page->len;
 	pl->conf.ops->post(pl->conf.ctx, page);
 }
 
@@ -111,6 +115,7 @@ xfer_place_home(struct xfer_place *pl, struct xfer_page *page)
 		if (!mpn_list_empty(&read->idle))
 			move_on(pl, read);
 	}
+	pl->bytes -= page->len;
 	page->next = pl->free;
 	pl->free = page;
 	pl->nb_free++;
@@ -196,6 +201,9 @@ xfer_place_admit(struct xfer_place *pl, struct xfer_placed *read, struct xfer_in
 	}
 	for (i = spare; i < nb; i++)
 		post_page(pl, read, &pages[i]);
+	if (pl->expected == 0)
+		pl->largest = 0;
+	pl->largest = MPN_MAX(pl->largest, pages[0].len);
 	read->due = nb;
 	read->ended = false;
 	pl->expected += nb;
@@ -305,10 +313,10 @@ finish_ready(struct xfer_place *pl)
 	}
 }
 
-static bool
-has_posted(const struct xfer_place *pl)
+static uint32_t
+count_posted(const struct xfer_place *pl)
 {
-	return pl->nb_free < xfer_place_pages(pl->conf.pairs);
+	return xfer_place_pages(pl->conf.pairs) - pl->nb_free;
 }
 
 /* As many frames as there are pairs that none is expected for; after a while as there are at all. */
@@ -364,11 +372,24 @@ is_somebody_waiting(const struct xfer_place *pl)
 static bool
 is_quiet(struct xfer_place *pl, uint64_t now_ns)
 {
-	if (pl->moved || pl->expected == 0 || !has_posted(pl)) {
+	if (pl->moved || pl->expected == 0 || count_posted(pl) == 0) {
 		pl->quiet_ns = now_ns;
 		pl->moved = false;
 	}
 	return now_ns - pl->quiet_ns > QUIET_NS;
+}
+
+/* Pairs there must be: as many as frames are expected, and one that the largest of them fits in. */
+static uint32_t
+count_wanted(const struct xfer_place *pl)
+{
+	uint32_t nb = xfer_place_expected(pl), pairs;
+
+	if (pl->expected == 0 || pl->bytes >= pl->largest || XFER_MUTATE(place_short))
+		return nb;
+	pairs = pl->conf.ops->pairs(pl->conf.ctx);
+	/* Others than those posted are the NIC's. */
+	return pairs > count_posted(pl) ? nb : MPN_MAX(nb, pairs + 1);
 }
 
 void
@@ -390,7 +411,7 @@ xfer_place_poll(struct xfer_place *pl, uint64_t now_ns)
 	}
 	if (may_probe && (quiet || !mpn_list_empty(&pl->idle)) && !XFER_MUTATE(place_no_drain))
 		drain(pl, now_ns);
-	pl->conf.ops->want(pl->conf.ctx, xfer_place_expected(pl));
+	pl->conf.ops->want(pl->conf.ctx, count_wanted(pl));
 }
 
 void
@@ -406,7 +427,7 @@ xfer_place_deadline(const struct xfer_place *pl, uint64_t now_ns)
 {
 	if (!mpn_list_empty(&pl->idle) || !mpn_list_empty(&pl->ready) || pl->drainer != NULL)
 		return now_ns + POLL_NS;
-	if (pl->expected > 0 && has_posted(pl))
+	if (pl->expected > 0 && count_posted(pl) > 0)
 		return MPN_MAX(pl->quiet_ns + QUIET_NS, now_ns) + POLL_NS;
 	return XFER_NO_DEADLINE;
 }

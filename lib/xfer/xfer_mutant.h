@@ -34,7 +34,10 @@
 	X(place_let_go, "pages count as out of the ring when their data came elsewhere") \
 	X(place_short, "frames that do not fit in the ring are not cared for") \
 	X(place_any, "data in whatever page counts as in place") \
-	X(place_no_drain, "nobody brings pages out of the ring")
+	X(place_no_drain, "nobody brings pages out of the ring") \
+	X(loan_quota, "a command that starts again may keep more frames than were reserved") \
+	X(loan_parts, "a frame is kept of which only a part counts") \
+	X(loan_leak, "frames of loans that failed are kept")
 
 #ifdef XFER_MUTANTS
 enum xfer_mutant {

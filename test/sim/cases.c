@@ -88,6 +88,7 @@ case_set_mode(struct sim_conf *c, enum sim_mode mode, uint32_t pairs)
 	c->p_tgt = WIRE_EBD_P_PAGE;
 	c->p_ini = WIRE_EBD_P_PAGE;
 	c->ring_eager = true;
+	c->loan_frames = 64;
 	c->ring_pairs = mode == SIM_MODE_in_place || mode == SIM_MODE_mixed ? pairs : 0;
 }
 

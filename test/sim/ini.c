@@ -77,6 +77,8 @@ place(void *ctx, struct xfer_cmd *cmd, uint32_t off, const void *payload, uint32
 	c->placed |= 1ull << idx;
 	if (cmd->flags & WIRE_F_BULK)
 		placing_place(ini, c, off, payload, len);
+	else if (c->nb_reserved > 0)
+		lending_place(c, off, payload, len);
 	else
 		memmove(ini_data(c) + off, payload, len);
 }
@@ -136,6 +138,8 @@ ini_done(struct xfer_cmd *cmd, int status)
 	struct sim_ini *ini = c->ini;
 	struct world *w = ini->w;
 
+	if (c->live && c->nb_reserved > 0)
+		status = lending_end(c, status);
 	trace_event(
 		&w->trace, w->clock.now, TR_DONE, ini->node, c->op, (uint64_t)(int64_t)status, 0);
 	if (!c->live) {
@@ -288,10 +292,12 @@ ini_submit(struct world *w, struct sim_cmd *c)
 	memset(ini_data(c) + c->cmd.len, SIM_GUARD_BYTE, SIM_GUARD);
 	c->cmd.done = ini_done;
 	c->way = load_way(w);
+	lending_prepare(c);
 	ini->in_call = true;
 	ret = xfer_ini_submit(ini->eng, &c->cmd, node_now(w, ini->node));
 	ini->in_call = false;
 	if (ret != 0) {
+		lending_cancel(c);
 		c->next_free = ini->free;
 		ini->free = c;
 		return ret;
@@ -359,6 +365,7 @@ reset_cmds(struct sim_ini *ini)
 	for (i = SIM_MAX_CMDS; i-- > 0;) {
 		ini->cmd[i].live = false;
 		ini->cmd[i].nb_held = 0;
+		ini->cmd[i].nb_reserved = 0;
 		ini->cmd[i].sealed_len = 0;
 		xfer_placed_init(&ini->cmd[i].placed_read, ini->cmd[i].pages);
 		ini->cmd[i].next_free = ini->free;
@@ -404,6 +411,7 @@ ini_boot(struct world *w, struct sim_ini *ini)
 	ini->wants_open = true;
 	reset_cmds(ini);
 	placing_start(ini);
+	lending_start(ini);
 	at_incarnation(w, 0, open_event, ini);
 }
 
@@ -418,6 +426,7 @@ ini_died(struct world *w, struct sim_ini *ini)
 	oracle_killed(w, ini->index);
 	memset(ini->mem.base, 0xee, ini->mem.size);
 	placing_end(ini);
+	lending_died(ini);
 	ini_check_seals(ini);
 	reset_cmds(ini);
 }

@@ -37,6 +37,7 @@ struct totals {
 	uint64_t outcomes[3];
 	struct xfer_stats stats;
 	struct sim_placing placing;
+	struct sim_lending lending;
 };
 
 /* ---- Options ---- */
@@ -192,6 +193,11 @@ add_result(struct totals *t, const struct sim_result *r)
 #undef X
 	t->placing.resync += r->placing.resync;
 	t->placing.dropped += r->placing.dropped;
+	t->lending.loans += r->lending.loans;
+	t->lending.frames += r->lending.frames;
+	t->lending.refused += r->lending.refused;
+	t->lending.copied += r->lending.copied;
+	t->lending.failed += r->lending.failed;
 }
 
 static void
@@ -223,6 +229,11 @@ print_totals(const struct totals *t, double seconds)
 		t->placing.resync);
 	printf("  %-14s %12" PRIu64 "  frames that found no room in the ring\n", "dropped",
 		t->placing.dropped);
+	printf("loans:\n");
+	printf("  %" PRIu64 " of %" PRIu64 " frames, %" PRIu64 " refused by the quota, %" PRIu64
+	       " copies, %" PRIu64 " without a frame\n",
+		t->lending.loans, t->lending.frames, t->lending.refused, t->lending.copied,
+		t->lending.failed);
 	printf("frames dropped:\n");
 	for (i = 0; i < WIRE_DROP_COUNT; i++) {
 		if (t->stats.drops[i] > 0)

@@ -35,6 +35,8 @@ mode_of(const char *name)
 {
 	if (strncmp(name, "place_", strlen("place_")) == 0)
 		return SIM_MODE_in_place;
+	if (strncmp(name, "loan_", strlen("loan_")) == 0)
+		return SIM_MODE_loan;
 	return strcmp(name, "none") == 0 ? SIM_MODES : SIM_MODE_copy;
 }
 

@@ -53,6 +53,8 @@ net_alloc(struct world *w)
 	f->astray = false;
 	f->stale = false;
 	f->bulk = false;
+	f->kept = false;
+	f->own = false;
 	f->nb_pieces = 0;
 	f->len = 0;
 	f->data = f->room + w->conf.frame_align;

@@ -29,6 +29,8 @@ struct sim_frame {
 	uint8_t to;
 	bool astray; /**< reaches the engine whatever its destination address says */
 	bool stale; /**< a recorded copy */
+	bool kept; /**< by its receiver */
+	bool own; /**< made by its receiver */
 	bool bulk; /**< for the queue for bulk data of its receiver */
 	uint32_t nb_pieces; /**< of that queue it is in */
 	struct sim_piece piece[SIM_PIECES];

@@ -270,7 +270,8 @@ process(struct world *w, struct sim_frame *f)
 		engine_rx(w, f);
 	if (f->to != SIM_TGT)
 		placing_finish(ini_of(w, f->to), f);
-	net_put(w, f);
+	if (!f->kept)
+		net_put(w, f);
 }
 
 void

@@ -10,6 +10,7 @@
 #ifndef SIM_NODE_H
 #define SIM_NODE_H
 
+#include "lending.h"
 #include "net.h"
 #include "oracle.h"
 #include "placing.h"
@@ -62,8 +63,13 @@ struct sim_cmd {
 	uint32_t nb_held; /**< pages of it the ring has */
 	uint64_t seal; /**< of its data, when it was handed over */
 	uint32_t sealed_len; /**< 0: it was not sealed */
+	uint32_t nb_reserved; /**< frames, for a read that is lent */
+	struct xfer_lent lent;
 	struct xfer_placed placed_read;
-	struct xfer_page *pages[WIRE_EBD_MAX_FRAGS];
+	union {
+		struct xfer_page *pages[WIRE_EBD_MAX_FRAGS];
+		void *frames[WIRE_EBD_MAX_FRAGS];
+	};
 };
 
 struct sim_ini {
@@ -87,6 +93,7 @@ struct sim_ini {
 	struct sim_mem placer_mem;
 	struct sim_mem bounce;
 	struct sim_frame *rx; /**< being received */
+	struct sim_lender lender;
 };
 
 struct sim_buf {

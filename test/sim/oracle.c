@@ -245,6 +245,11 @@ is_status_explained(const struct world *w, const struct sim_op *op, int status)
 			       : sim_fault_on(&w->faults, SIM_F_eio);
 	case -ECANCELED:
 		return op->aborted || op->closed;
+	case -ENOBUFS:
+		/* A loan that needed frames where there were none, or more than reserved. */
+		return op->kind == WIRE_READ &&
+		       (w->conf.mode == SIM_MODE_loan || w->conf.mode == SIM_MODE_mixed) &&
+		       (w->lending.failed > 0 || op->reopens > 0);
 	case -ETIMEDOUT:
 		return w->conf.fail_after_ns != 0;
 	case -ESTALE:

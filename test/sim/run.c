@@ -161,6 +161,7 @@ check_books(struct world *w)
 		if (!mem_is_intact(&w->ini[i].mem))
 			sim_fail(w, CR_contract, "initiator %u wrote behind its memory", i);
 		placing_check(&w->ini[i]);
+		lending_check(&w->ini[i]);
 		ini_check_seals(&w->ini[i]);
 	}
 	if (!mem_is_intact(&w->tgt.mem))
@@ -233,4 +234,5 @@ sim_run(struct world *w, uint64_t seed, uint32_t ops, uint32_t fault_mask, const
 	for (i = 0; i < w->nb_ini; i++)
 		placing_end(&w->ini[i]);
 	result->placing = w->placing;
+	result->lending = w->lending;
 }

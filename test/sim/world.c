@@ -134,6 +134,7 @@ draw_mode(struct sim_conf *c, struct rng *r, uint8_t mode)
 		c->mode = mode;
 	c->ring_eager = rng_below(r, 2);
 	c->ring_pairs = (uint32_t)rng_log(r, 2, SIM_RING_PAIRS);
+	c->loan_frames = (uint32_t)rng_log(r, 8, 512);
 	if (c->mode == SIM_MODE_copy || c->mode == SIM_MODE_loan) {
 		c->ring_pairs = 0;
 		return;
@@ -174,6 +175,7 @@ world_reset(struct world *w, uint32_t fault_mask)
 	memset(&w->failure, 0, sizeof(w->failure));
 	memset(&w->dead, 0, sizeof(w->dead));
 	memset(&w->placing, 0, sizeof(w->placing));
+	memset(&w->lending, 0, sizeof(w->lending));
 	memset(w->deaths, 0, sizeof(w->deaths));
 	net_reset(w);
 	oracle_reset(w);

@@ -53,6 +53,7 @@ struct sim_conf {
 	/* How data gets to the users. */
 	uint8_t mode; /**< enum sim_mode */
 	bool ring_eager; /**< in place also where it does not pay */
+	uint32_t loan_frames; /**< a node can spare */
 	uint32_t ring_pairs; /**< of the queue for bulk data, 0: there is none */
 	/* The users. */
 	uint32_t users_depth; /**< commands each of them keeps in flight */
@@ -102,6 +103,7 @@ struct world {
 	uint64_t heal_ns; /**< time from the healing of the network until all was quiet */
 	struct sim_oracle oracle;
 	struct sim_placing placing; /**< of the initiators that are gone, at last of all */
+	struct sim_lending lending;
 	uint8_t mode; /**< of all seeds: enum sim_mode, SIM_MODES: each has its own */
 };
 
@@ -154,6 +156,7 @@ struct sim_result {
 	uint64_t outcomes[3];
 	struct xfer_stats stats;
 	struct sim_placing placing;
+	struct sim_lending lending;
 };
 
 /** Run a seed through both phases. */
