@@ -12,6 +12,7 @@
 enum strike { STRIKE_DROP, STRIKE_DUP, STRIKE_SWAP, STRIKE_KINDS };
 
 struct plan {
+	enum sim_mode mode; /* others than copy with larger, hence fewer frames */
 	uint32_t sent; /* frames so far */
 	uint32_t drop_mask; /* of the first ones */
 	struct {
@@ -62,6 +63,8 @@ start(struct world *w, struct plan *p)
 {
 	conf_plain(&w->conf, 4);
 	w->conf.sectors = 64;
+	if (p->mode != SIM_MODE_copy)
+		case_set_mode(&w->conf, p->mode, 4);
 	w->conf.disk_sync_ppm = RNG_PPM;
 	world_reset(w, 0);
 	w->net.filter = filter;
@@ -86,9 +89,10 @@ end(struct world *w, struct plan *p)
 
 /* Open, write, read, flush: all must succeed, whichever of the first frames are lost. */
 static bool
-run_mask(struct world *w, uint32_t mask)
+run_mask(struct world *w, enum sim_mode mode, uint32_t mask)
 {
-	struct plan p = {.drop_mask = mask, .strike = {{UINT32_MAX, 0}, {UINT32_MAX, 0}}};
+	struct plan p = {
+		.mode = mode, .drop_mask = mask, .strike = {{UINT32_MAX, 0}, {UINT32_MAX, 0}}};
 
 	start(w, &p);
 	if (!world_run(w, is_open, w->clock.now + LIMIT_NS))
@@ -97,19 +101,22 @@ run_mask(struct world *w, uint32_t mask)
 	case_io(w, 0, WIRE_READ, 0, 6);
 	case_io(w, 0, WIRE_FLUSH, 0, 0);
 	end(w, &p);
-	CASE_CHECK(w, p.sent >= MASK_FRAMES);
+	CASE_CHECK(w, p.sent >= MASK_FRAMES || mode != SIM_MODE_copy);
 	return !w->failure.failed;
 }
 
 void
 case_drop_masks(struct world *w)
 {
+	unsigned mode;
 	uint32_t mask;
 
-	for (mask = 0; mask < 1u << MASK_FRAMES; mask++) {
-		if (!run_mask(w, mask)) {
-			printf("  with the mask %03x\n", mask);
-			return;
+	for (mode = 0; mode < SIM_MODE_mixed; mode++) {
+		for (mask = 0; mask < 1u << MASK_FRAMES; mask++) {
+			if (!run_mask(w, (enum sim_mode)mode, mask)) {
+				printf("  with the mask %03x, %s\n", mask, sim_mode_names[mode]);
+				return;
+			}
 		}
 	}
 }
@@ -134,14 +141,15 @@ run_exchange(struct world *w, struct plan *p)
 	case_wait(w, LIMIT_NS);
 	case_io(w, 0, WIRE_READ, 36, 24);
 	end(w, p);
-	CASE_CHECK(w, p->sent >= EXCHANGE);
+	CASE_CHECK(w, p->sent >= EXCHANGE || p->mode != SIM_MODE_copy);
 }
 
 static bool
-run_strikes(struct world *w, uint32_t at1, enum strike k1, uint32_t at2, enum strike k2)
+run_strikes(struct world *w, enum sim_mode mode, uint32_t at1, enum strike k1, uint32_t at2,
+	enum strike k2)
 {
 	static const char *const names[] = {"drop", "dup", "swap"};
-	struct plan p = {.strike = {{at1, k1}, {at2, k2}}};
+	struct plan p = {.mode = mode, .strike = {{at1, k1}, {at2, k2}}};
 
 	run_exchange(w, &p);
 	if (!w->failure.failed)
@@ -149,37 +157,51 @@ run_strikes(struct world *w, uint32_t at1, enum strike k1, uint32_t at2, enum st
 	printf("  with %s %u", names[k1], at1);
 	if (at2 != UINT32_MAX)
 		printf(" and %s %u", names[k2], at2);
-	printf("\n");
+	printf(", %s\n", sim_mode_names[mode]);
 	return false;
 }
 
 void
 case_single_strikes(struct world *w)
 {
+	unsigned mode;
 	uint32_t at;
 	int k;
 
-	for (at = 0; at < EXCHANGE; at++) {
-		for (k = 0; k < STRIKE_KINDS; k++) {
-			if (!run_strikes(w, at, (enum strike)k, UINT32_MAX, STRIKE_DROP))
-				return;
+	for (mode = 0; mode < SIM_MODE_mixed; mode++) {
+		for (at = 0; at < EXCHANGE; at++) {
+			for (k = 0; k < STRIKE_KINDS; k++) {
+				if (!run_strikes(w, (enum sim_mode)mode, at, (enum strike)k,
+					    UINT32_MAX, STRIKE_DROP))
+					return;
+			}
 		}
 	}
+}
+
+static bool
+strike_twice(struct world *w, enum sim_mode mode, uint32_t a)
+{
+	uint32_t b;
+	int k;
+
+	for (b = a + 1; b < EXCHANGE; b++) {
+		for (k = 0; k < STRIKE_KINDS * STRIKE_KINDS; k++) {
+			if (!run_strikes(w, mode, a, (enum strike)(k % STRIKE_KINDS), b,
+				    (enum strike)(k / STRIKE_KINDS)))
+				return false;
+		}
+	}
+	return true;
 }
 
 void
 case_double_strikes(struct world *w)
 {
-	uint32_t a, b;
-	int k;
+	uint32_t a;
 
 	for (a = 0; a < EXCHANGE; a++) {
-		for (b = a + 1; b < EXCHANGE; b++) {
-			for (k = 0; k < STRIKE_KINDS * STRIKE_KINDS; k++) {
-				if (!run_strikes(w, a, (enum strike)(k % STRIKE_KINDS), b,
-					    (enum strike)(k / STRIKE_KINDS)))
-					return;
-			}
-		}
+		if (!strike_twice(w, SIM_MODE_copy, a) || !strike_twice(w, SIM_MODE_in_place, a))
+			return;
 	}
 }

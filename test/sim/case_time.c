@@ -53,14 +53,15 @@ is_first_idle(struct world *w)
 	return xfer_ini_get_state(w->ini[0].eng) == XFER_INI_IDLE;
 }
 
-void
-case_silent_target(struct world *w)
+static void
+run_silence(struct world *w, enum sim_mode mode)
 {
 	uint64_t t = 3 * XFER_NSEC_PER_SEC, slack = 2 * XFER_NSEC_PER_SEC, start;
 	struct sim_cmd *c[8], *late;
 	unsigned i;
 
 	conf_plain(&w->conf, 6);
+	case_set_mode(&w->conf, mode, 16);
 	w->conf.fail_after_ns = t;
 	w->conf.depth = 4; /* some commands wait for a slot */
 	case_open(w);
@@ -82,6 +83,17 @@ case_silent_target(struct world *w)
 	node_after(w, w->ini[0].node);
 	if (!world_run(w, is_first_idle, w->clock.now + 5 * XFER_NSEC_PER_SEC))
 		sim_fail(w, CR_liveness, "close does not end");
+	placing_check(&w->ini[0]);
+	lending_check(&w->ini[0]);
+}
+
+void
+case_silent_target(struct world *w)
+{
+	unsigned mode;
+
+	for (mode = 0; mode < SIM_MODES && !w->failure.failed; mode++)
+		run_silence(w, (enum sim_mode)mode);
 }
 
 void
