@@ -17,6 +17,12 @@ else
 fi
 help=$("$program" ${command:+"$command"} --help)
 [ -z "$command" ] || name=$name-$command
+# One with a prompt lists what can be typed there.
+case $help in
+*" --commands "*) help="$help
+commands:
+$("$program" --commands)" ;;
+esac
 
 printf '%s\n' "$help" | awk -v name="$name" -v about="$about" -v version="$version" '
 function text(s) {
@@ -71,6 +77,28 @@ waits && NF > 0 {
 	waits = 0
 }
 /^options:$/ { next }
+/^commands:$/ {
+	section("COMMANDS")
+	in_commands = 1
+	next
+}
+# "show port [NIC|all] [json]  what it does": as an option, but that capital letters stand for something.
+function command(line,    what, n, words, i) {
+	match(line, /[^ ]  +[^ ]/)
+	what = substr(line, 1, RSTART)
+	n = split(what, words, " ")
+	what = ""
+	for (i = 1; i <= n; i++)
+		what = what (i > 1 ? " " : "") (words[i] ~ /^\[?[A-Z]/ ? "\\fI" : "\\fB") text(words[i]) "\\fR"
+	print ".TP\n" what "\n" text(substr(line, RSTART + RLENGTH - 1))
+}
+in_commands && /^[a-z]/ {
+	i = index($0, ": ")
+	print ".SS " text(substr($0, 1, i - 1))
+	print text(toupper(substr($0, i + 2, 1)) substr($0, i + 3)) "."
+	next
+}
+in_commands { sub(/^ +/, ""); command($0); next }
 /^ +(-., )?--[a-z]/ {
 	if (!options)
 		section("OPTIONS")

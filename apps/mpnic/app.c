@@ -5,46 +5,11 @@
 #include <string.h>
 
 #include "app.h"
-#include "mpn_log.h"
+#include "mpn_fwd.h"
 #include "mpn_parse.h"
 #include "mpn_personality.h"
 
 #define NSEC_PER_SEC 1000000000ull
-
-/* ---- Reasons ---- */
-
-static char last_error[SHELL_EXPECT_LEN];
-static bool show_dpdk;
-
-static void
-keep_errors(enum mpn_log_level level, const char *topic, const char *line)
-{
-	if (level == MPN_LOG_ERR)
-		(void)snprintf(last_error, sizeof(last_error), "%s", line);
-	else if (show_dpdk || strcmp(topic, "dpdk") != 0)
-		fprintf(stderr, "mpnic: %s: %s\n", topic, line);
-}
-
-void
-app_catch_log(bool verbose)
-{
-	show_dpdk = verbose;
-	if (verbose)
-		mpn_log_set_level(MPN_LOG_INFO);
-	mpn_log_set_sink(keep_errors);
-}
-
-const char *
-app_reason(int rc)
-{
-	static char text[SHELL_EXPECT_LEN];
-
-	if (last_error[0] == '\0')
-		return strerror(-rc);
-	memcpy(text, last_error, sizeof(text));
-	last_error[0] = '\0';
-	return text;
-}
 
 /* ---- Running ---- */
 
@@ -133,8 +98,8 @@ list_nics(char *buf, size_t size)
 		used += (size_t)snprintf(buf + used, size - used, "%s%s", i > 0 ? ", " : "", name);
 }
 
-static int
-refuse_nic(struct shell *sh, const char *word)
+int
+app_refuse_nic(struct shell *sh, const char *word)
 {
 	char names[SHELL_EXPECT_LEN - 32];
 
@@ -153,7 +118,7 @@ app_for_each_nic(struct shell *sh, const char *word,
 
 	if (strcmp(word, "all") != 0) {
 		nic = app_find_nic(word);
-		return nic != NULL ? fn(sh, nic, arg) : refuse_nic(sh, word);
+		return nic != NULL ? fn(sh, nic, arg) : app_refuse_nic(sh, word);
 	}
 	for (i = 0; rc == 0 && (nic = mpn_nic_get(i)) != NULL; i++)
 		rc = fn(sh, nic, arg);
@@ -243,6 +208,59 @@ kind_value(const struct app *app, unsigned n, char *buf, size_t size)
 	return ops != NULL && mpn_copy_str(buf, size, ops->name) == 0;
 }
 
+static bool
+dump_value(const struct app *app, unsigned n, char *buf, size_t size)
+{
+	return app_dump_name(n) != NULL && mpn_copy_str(buf, size, app_dump_name(n)) == 0;
+}
+
+static bool
+section_value(const struct app *app, unsigned n, char *buf, size_t size)
+{
+	unsigned i;
+
+	for (i = 0; i < n && app->shell.sections[i] != NULL; i++)
+		;
+	return app->shell.sections[i] != NULL &&
+	       mpn_copy_str(buf, size, app->shell.sections[i]->name) == 0;
+}
+
+static bool
+link_value(const struct app *app, unsigned n, char *buf, size_t size)
+{
+	const struct mpn_link_kind *kind = mpn_link_kind(n);
+
+	return kind != NULL && snprintf(buf, size, "%s:", kind->name) < (int)size;
+}
+
+static bool
+mode_value(const struct app *app, unsigned n, char *buf, size_t size)
+{
+	return mpn_fwd_name(n) != NULL && mpn_copy_str(buf, size, mpn_fwd_name(n)) == 0;
+}
+
+/* What does not depend on the state. */
+static bool
+fixed_value(const char *type, unsigned n, char *buf, size_t size)
+{
+	static const struct {
+		const char *type;
+		const char *values[5];
+	} fixed[] = {
+		{"ON", {"on", "off"}},
+		{"POLICY", {"spin", "yield", "sleep"}},
+		{"LEVEL", {"error", "warn", "info", "debug"}},
+	};
+	unsigned i;
+
+	for (i = 0; i < MPN_ARRAY_SIZE(fixed); i++) {
+		if (strcmp(fixed[i].type, type) == 0 && n < MPN_ARRAY_SIZE(fixed[i].values) &&
+			fixed[i].values[n] != NULL)
+			return mpn_copy_str(buf, size, fixed[i].values[n]) == 0;
+	}
+	return false;
+}
+
 bool
 app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
 {
@@ -256,6 +274,10 @@ app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
 		{"SCHEDULER", scheduler_value},
 		{"VOLUME", volume_value},
 		{"FAULT", fault_value},
+		{"WHAT", dump_value},
+		{"SECTION", section_value},
+		{"LINK", link_value},
+		{"MODE", mode_value},
 	};
 	unsigned i;
 
@@ -263,7 +285,7 @@ app_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
 		if (strcmp(values[i].type, type) == 0)
 			return values[i].value(ctx, n, buf, size);
 	}
-	return false;
+	return fixed_value(type, n, buf, size);
 }
 
 /* ---- Showing ---- */
@@ -294,7 +316,7 @@ show_nics(struct shell *sh, const struct shell_args *args, const char *key,
 
 	/* Nothing half printed: an error comes before the first line. */
 	if (strcmp(word, "all") != 0 && app_find_nic(word) == NULL)
-		return refuse_nic(sh, word);
+		return app_refuse_nic(sh, word);
 	app_show_begin(o, sh, args);
 	mpn_out_array(o, key);
 	(void)app_for_each_nic(sh, word, print, o);

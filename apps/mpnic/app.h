@@ -15,6 +15,7 @@
 #include "mpn_out.h"
 #include "shell.h"
 
+#define APP_MAX_SERVED 32
 #define APP_STORAGE "storage" /* the kind of personality that serves volumes */
 
 struct endpoint;
@@ -27,7 +28,11 @@ struct app {
 	enum mpn_idle default_idle; /**< that of the start */
 	uint64_t started_ns;
 	uint64_t period_ns; /**< of the rates, 0: none */
+	bool screen; /**< they have the terminal for themselves */
 	uint64_t rates_ns; /**< when they are printed next */
+	int (*background)(void *arg); /**< of a NIC that waits for its peer */
+	const struct mpn_nic *served[APP_MAX_SERVED]; /**< NICs the server has */
+	unsigned nb_served;
 	struct endpoint *remote; /**< where commands come in, too; NULL: nowhere */
 	bool running; /**< NICs and server are polled */
 	bool quit;
@@ -54,6 +59,17 @@ void app_save_personalities(struct shell *sh,
 /** The same with NICs. */
 void app_save_nics(struct shell *sh,
 	void (*fn)(struct shell *sh, struct mpn_nic *nic, const struct mpn_nic_info *info));
+
+/** Remember which NICs the program began with. 0 or -ENOMEM */
+int app_know_nics(void);
+void app_forget_links(void);
+
+/** Refuse a word that names no NIC. @return -EINVAL */
+int app_refuse_nic(struct shell *sh, const char *word);
+/** Does the server serve on the NIC? */
+bool app_serves(const struct app *app, const struct mpn_nic *nic);
+/** The n-th thing `dump` knows, NULL at the end. */
+const char *app_dump_name(unsigned n);
 
 /** The NIC of this name, or NULL. */
 struct mpn_nic *app_find_nic(const char *name);
@@ -105,13 +121,19 @@ int app_show_server(struct shell *sh, const struct shell_args *args, const char 
 const char *app_reason(int rc);
 /** From now on errors of libraries are kept for app_reason(), and DPDK is silent unless verbose. */
 void app_catch_log(bool verbose);
+/** The EAL runs: lines have a time. */
+void app_start_log_clock(void);
 
 /** Print rates of every personality since the last call. */
 void rates_print(struct app *app, uint64_t now_ns);
 
 extern const struct shell_section control_section;
 extern const struct shell_section port_section;
+extern const struct shell_section dump_section;
 extern const struct shell_section flow_section;
+extern const struct shell_section fwd_section;
+extern const struct shell_section link_section;
+extern const struct shell_section log_section;
 extern const struct shell_section personality_section;
 extern const struct shell_section session_section;
 extern const struct shell_section volume_section;

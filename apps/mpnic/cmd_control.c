@@ -85,6 +85,7 @@ run_period(struct shell *sh, const struct shell_args *args)
 	if (strcmp(args->word[0], "off") != 0 && app_parse_period(args->word[0], &ns) < 0)
 		return shell_refuse(sh, args->word[0], "expected %s, or off", APP_PERIOD_EXPECTED);
 	app->period_ns = ns;
+	app->rates_ns = mpn_now_ns() + ns;
 	return 0;
 }
 

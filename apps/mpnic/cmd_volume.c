@@ -15,6 +15,16 @@ run_show(struct shell *sh, const struct shell_args *args)
 	return app_show_server(sh, args, "volumes", ebd_server_print_volumes);
 }
 
+bool
+app_serves(const struct app *app, const struct mpn_nic *nic)
+{
+	unsigned i;
+
+	for (i = 0; i < app->nb_served && app->served[i] != nic; i++)
+		;
+	return i < app->nb_served;
+}
+
 static int
 serve_nic(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
@@ -31,6 +41,8 @@ serve_nic(struct shell *sh, struct mpn_nic *nic, void *arg)
 		rc = ebd_server_nic_add(app->server, nic);
 		if (rc < 0 && rc != -EEXIST)
 			return shell_fail(sh, rc, "%s", app_reason(rc));
+		if (!app_serves(app, nic) && app->nb_served < APP_MAX_SERVED)
+			app->served[app->nb_served++] = nic;
 	}
 	return 0;
 }

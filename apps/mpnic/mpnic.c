@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_ethdev.h>
 
@@ -27,11 +28,15 @@
 
 static const struct shell_section *const sections[] = {
 	/* In the order in which a state is made again. */
+	&log_section,
+	&link_section,
 	&port_section,
 	&personality_section,
 	&flow_section,
 	&volume_section,
 	&session_section,
+	&fwd_section,
+	&dump_section,
 	&control_section,
 	NULL,
 };
@@ -262,6 +267,8 @@ run(struct app *app, struct prompt *prompt)
 {
 	uint64_t look_ns = 0;
 
+	app->rates_ns = mpn_now_ns() + app->period_ns;
+
 	while (!app->quit && !stop_asked) {
 		unsigned work = app->running ? poll_all(app) : answer_all();
 		uint64_t now_ns = mpn_now_ns();
@@ -310,6 +317,8 @@ set_up(struct app *app, const struct app_conf *conf)
 {
 	if (make_nics(conf) != 0)
 		return stop_asked ? EXIT_INTERRUPTED : EXIT_FAILED;
+	if (app_know_nics() != 0)
+		return EXIT_FAILED;
 	if (conf->cmdline_file != NULL && shell_run_file(&app->shell, conf->cmdline_file) != 0 &&
 		!conf->interactive)
 		return EXIT_FAILED;
@@ -329,12 +338,15 @@ run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 		.shell = {.sections = sections, .values = app_value, .out = stdout},
 		.idle = conf->idle >= 0 ? (enum mpn_idle)conf->idle : default_idle,
 		.period_ns = conf->period_ns,
+		.screen = conf->period_ns != 0 && !conf->interactive && isatty(STDOUT_FILENO) != 0,
 		.started_ns = mpn_now_ns(),
 	};
 	struct prompt *prompt = NULL;
 	int status;
 
 	app.shell.ctx = &app;
+	app.background = check_signals;
+	app_start_log_clock();
 	app.default_idle = app.idle;
 	app_stop(&app);
 	status = set_up(&app, conf);
@@ -355,6 +367,7 @@ run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 		mpn_nic_destroy(mpn_nic_get(0));
 	app_forget_nic(NULL);
 	app_forget_volumes();
+	app_forget_links();
 	return status;
 }
 

@@ -11,6 +11,7 @@
 
 #include <rte_cycles.h>
 
+#include "fwd.h"
 #include "mpn_log.h"
 #include "mpn_parse.h"
 #include "nic_internal.h"
@@ -202,6 +203,7 @@ mpn_nic_destroy(struct mpn_nic *nic)
 		return;
 	while (nic->nb_pers > 0)
 		personality_destroy(nic->pers[nic->nb_pers - 1]);
+	nic_fwd_forget(nic);
 	leave_nic(nic);
 	free_nic(nic);
 }

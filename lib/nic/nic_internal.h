@@ -168,6 +168,7 @@ struct mpn_nic {
 	uint8_t *claims; /* by frame type: 1 + index of the personality, 0: nobody */
 	const struct sched_ops *sched;
 	struct nic_bypass *bypass; /* NULL: nobody */
+	struct nic_fwd *fwd; /* a test mode that has it */
 	struct mpn_personality *pers[MPN_MAX_PERSONALITIES];
 	struct mpn_nic_stats stats;
 

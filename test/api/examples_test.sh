@@ -94,6 +94,32 @@ run '^0$' async-reads "virtio:$work/l.sock" memory
 run '^0$' loaned-read "virtio:$work/l.sock" memory
 echo 4096 | run '^4096: 00 00 00 00' own-event-loop "virtio:$work/l.sock" memory
 run '^00000000  00 00' read-block "virtio:$work/l.sock" memory 0
+run '^4096: hello$' write-flush "virtio:$work/l.sock" memory 4096 hello
+kill "$server"
+wait "$server"
+
+# Storage and a frame of another type come in at one port.
+"$work/two-personalities/two-personalities" "vhost:$work/two.sock" 16M >"$work/two.log" 2>&1 &
+server=$!
+until grep -qx ready "$work/two.log"; do
+	kill -0 "$server"
+	read -rt 0.05 <><(:) || true
+done
+run '^4096: both$' write-flush "virtio:$work/two.sock" memory 4096 both
+if [ -n "$mpnic" ]; then
+	echo "run mpnic against two-personalities"
+	limit=$((SECONDS + 30))
+	{
+		printf '%s\n' "set fwd txonly" start
+		until grep -q 'frame of type 0x88b6, 60 bytes' "$work/two.log"; do
+			kill -0 "$server" && [ "$SECONDS" -lt "$limit" ] || break
+			read -rt 0.05 <><(:) || true
+		done
+		echo quit
+	} | timeout 60 "$mpnic" --no-huge --no-pci -m 256 -- -i --link "virtio:$work/two.sock" \
+		>"$work/txonly.log" 2>&1
+	grep -q 'frame of type 0x88b6, 60 bytes' "$work/two.log"
+fi
 kill "$server"
 wait "$server"
 server=

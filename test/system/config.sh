@@ -32,7 +32,7 @@ diff before again || fail "another state was recreated"
 # "syntax" and "example" follow each other.
 "$MPNIC" -l 0 --no-huge --no-pci -m 64 -- -e "help json" >help.json || fail "help json"
 sed -nE 's/.*"syntax": "([^"]*)".*/\1/p' help.json | grep -E '^(set|vlan|personality|volume|port) ' |
-	grep -vE '^volume (kinds|resize)|^port reset' >setters
+	grep -vE '^volume (kinds|resize)|^port start' >setters
 nb=0
 while IFS=$'\t' read -r syntax example; do
 	grep -vxF -- "$syntax" setters >left

@@ -53,6 +53,15 @@ check() { # PROGRAM [COMMAND]
 			fail "$*: $option is not completed"
 	done
 	nb=$((nb + $(options_of help.out | wc -l)))
+	# What can be typed at a prompt is there, too.
+	if grep -qx -- --commands <(options_of help.out); then
+		"$1" --commands >commands.out || fail "$1 --commands: status $?"
+		sed -nE '/^  /{ s/^  //; s/  .*//p }' commands.out >syntax.out
+		[ "$(wc -l <syntax.out)" -ge 25 ] || fail "$1 --commands: only $(wc -l <syntax.out) commands"
+		while IFS= read -r option; do
+			grep -qF -- "$option" page.out || fail "$page: no '$option'"
+		done <syntax.out
+	fi
 }
 
 nb=0

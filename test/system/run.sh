@@ -61,9 +61,10 @@ q wire-1500 240 wire.sh 1500
 q net-9000 180 net.sh 9000
   net-1500 180 net.sh 1500
 q mpnic 120 mpnic.sh
-q config 240 config.sh
+q config 600 config.sh
 q socket 240 socket.sh
 q faults 240 faults.sh
+q concepts 120 concepts.sh
 q telemetry 120 telemetry.sh
 q nbd-clients 240 nbd_clients.sh
 q fio 120 fio.sh
