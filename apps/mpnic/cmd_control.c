@@ -58,6 +58,12 @@ run_config(struct shell *sh, const struct shell_args *args)
 	return shell_show_config(sh, app_wants_json(args));
 }
 
+static int
+run_values(struct shell *sh, const struct shell_args *args)
+{
+	return shell_show_values(sh, args->word[0], app_wants_json(args));
+}
+
 /* ---- The program ---- */
 
 static const char *const idle_names[] = {"spin", "yield", "sleep", NULL};
@@ -141,6 +147,8 @@ static const struct shell_cmd cmds[] = {
 	{"start", "poll all NICs, and the volumes", run_start, "start"},
 	{"stop", "poll nothing", run_stop},
 	{"show config [json]", "the commands that recreate the state", run_config},
+	{"show values TYPE [json]", "what an argument can be now, by its word in help, such as NIC",
+		run_values},
 	{"show program [json]", "what the program itself does", run_show},
 	{"set idle POLICY", "spin, yield or sleep while nothing arrives", run_idle,
 		"set idle yield"},

@@ -63,6 +63,8 @@ remote_open(struct shell *sh, const char *path)
 
 struct remote {
 	struct shell sh; /* for completion: it runs nothing */
+	char type[SHELL_WORD_LEN]; /* of the argument that was asked about last */
+	char *values; /* the answer */
 	FILE *from;
 	int fd;
 	bool ended;
@@ -176,6 +178,48 @@ run_typed(struct shell *sh, const char *line)
 		(void)lose(r, rc);
 }
 
+/* Ask once for each argument that is completed. @return false: it cannot be known */
+static bool
+fetch_values(struct remote *r, const char *type)
+{
+	char line[SHELL_WORD_LEN + 16];
+	size_t size = 0;
+	FILE *text, *nowhere;
+	bool ok;
+
+	free(r->values);
+	r->values = NULL;
+	(void)snprintf(r->type, sizeof(r->type), "%s", type);
+	(void)snprintf(line, sizeof(line), "show values %s", type);
+	text = open_memstream(&r->values, &size);
+	nowhere = fopen("/dev/null", "we");
+	ok = text != NULL && nowhere != NULL && ask(r, line, text, nowhere) == 1;
+	if (nowhere != NULL)
+		fclose(nowhere);
+	if (text != NULL)
+		ok &= fclose(text) == 0;
+	return ok;
+}
+
+/* The elements stand on lines of their own: "  - net_ring0". */
+static bool
+get_value(void *ctx, const char *type, unsigned n, char *buf, size_t size)
+{
+	struct remote *r = ctx;
+	const char *at;
+
+	if ((n == 0 || strcmp(type, r->type) != 0) && !fetch_values(r, type))
+		return false;
+	at = r->values;
+	while (at != NULL && (at = strstr(at, "- ")) != NULL) {
+		size_t len = strcspn(at += 2, "\n");
+
+		if (n-- == 0)
+			return len < size && snprintf(buf, size, "%.*s", (int)len, at) >= 0;
+	}
+	return false;
+}
+
 static int
 use_prompt(struct remote *r)
 {
@@ -201,10 +245,11 @@ int
 remote_use(const struct shell_section *const *sections, const char *path, const char *const *lines,
 	unsigned nb_lines)
 {
-	struct remote r = {.sh = {.sections = sections, .out = stdout}};
+	struct remote r = {.sh = {.sections = sections, .values = get_value, .out = stdout}};
 	int status = EXIT_OK, rc;
 	unsigned i;
 
+	r.sh.ctx = &r;
 	signal(SIGPIPE, SIG_IGN);
 	r.fd = connect_to(path);
 	r.from = r.fd >= 0 ? fdopen(r.fd, "r") : NULL;
@@ -222,6 +267,7 @@ remote_use(const struct shell_section *const *sections, const char *path, const 
 	}
 	if (nb_lines == 0)
 		status = use_prompt(&r);
+	free(r.values);
 	fclose(r.from);
 	return status;
 }

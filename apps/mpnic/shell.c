@@ -321,6 +321,45 @@ shell_help(struct shell *sh, const char *section, bool json)
 	return mpn_out_end(&o);
 }
 
+/* ---- Values ---- */
+
+static bool
+is_argument(const struct shell *sh, const char *type)
+{
+	struct shell_token tokens[SHELL_MAX_WORDS];
+	const struct shell_cmd *cmd;
+	unsigned i, k, n;
+
+	for (i = 0; (cmd = shell_cmd_at(sh, i)) != NULL; i++) {
+		n = shell_tokens(cmd->syntax, tokens);
+		for (k = 0; k < n; k++) {
+			size_t len = strcspn(tokens[k].text, "|");
+
+			if (tokens[k].argument && strlen(type) == len &&
+				strncmp(tokens[k].text, type, len) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+int
+shell_show_values(struct shell *sh, const char *type, bool json)
+{
+	char value[SHELL_WORD_LEN];
+	struct mpn_out o;
+	unsigned n;
+
+	if (!is_argument(sh, type))
+		return shell_refuse(sh, type, "expected a word in capitals, such as NIC: see help");
+	mpn_out_begin(&o, sh->out, json);
+	mpn_out_array(&o, "values");
+	for (n = 0; sh->values != NULL && sh->values(sh->ctx, type, n, value, sizeof(value)); n++)
+		mpn_out_str(&o, NULL, value);
+	mpn_out_close(&o);
+	return mpn_out_end(&o);
+}
+
 /* ---- The configuration ---- */
 
 static void

@@ -92,6 +92,8 @@ int shell_run_file(struct shell *sh, const char *path);
 
 /** List the commands of all sections (NULL), or of one. @return 0, or -errno */
 int shell_help(struct shell *sh, const char *section, bool json);
+/** Print what an argument can be now, by its word in a syntax ("NIC"). @return 0, or -errno */
+int shell_show_values(struct shell *sh, const char *type, bool json);
 /** Print the commands that recreate the state: what the sections save, in their order. 0 or -errno */
 int shell_show_config(struct shell *sh, bool json);
 

@@ -40,6 +40,10 @@ printf '%s\n' "show program" "no such thing" quit | timeout 30 "$MPNIC" --connec
 grep -q '^polling *yes' ask.out || fail "nothing was answered at the prompt"
 grep -q "^'no': expected" ask.out || fail "nothing was refused at the prompt"
 ask 0 -e "set weight all storage 1"
+# What the other program has is completed, too.
+printf 'show port net_ring1\nshow port net_ri\t1\nquit\n' | timeout 30 "$MPNIC" --connect s >ask.out 2>&1 ||
+	fail "the prompt of --connect: status $?"
+[ "$(grep -c '^    *driver' ask.out)" -eq 2 ] || fail "a name of the other program is not completed: $(cat ask.out)"
 
 python3 "$SRC/test/system/words.py" s >words.out 2>words.err || fail "$(tail -n 1 words.err)"
 

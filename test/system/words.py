@@ -90,7 +90,10 @@ def check_commands(path):
     assert told > 5 * len(commands) / 2, f"only {told} lines for {len(commands)} commands"
     # What is shown is shown as JSON, too.
     for cmd in commands:
-        if cmd["syntax"].startswith("show ") and not any(
+        if cmd["syntax"].startswith("show values"):
+            ok, text = t.ask("show values NIC json")
+            assert ok and json.loads(text)["values"] == ["net_ring0", "net_ring1"], text
+        elif cmd["syntax"].startswith("show ") and not any(
             a and not o for _, a, o in tokens(cmd["syntax"])
         ):
             assert cmd["syntax"].endswith(" [json]"), f"{cmd['syntax']}: no json"

@@ -56,15 +56,27 @@ run_fail(struct shell *sh, const struct shell_args *args)
 }
 
 static const struct shell_cmd show_cmds[] = {
-	{"show port NIC|all [json]", "ports", run_show_port},
+	{"show port NIC|all [json]", "ports", run_show_port, "show port nic0"},
 	{"show flow NIC|all [json]", "flows", run_show_flow},
 };
 static const struct shell_cmd other_cmds[] = {
 	{"define NIC KIND [NAME]", "define", run_define},
 	{"fail", "fail", run_fail},
 };
-static const struct shell_section show = {"show", "showing", show_cmds, 2};
-static const struct shell_section other = {"other", "the rest", other_cmds, 2};
+
+static void
+save_nothing(struct shell *sh)
+{
+}
+
+static void
+save_two(struct shell *sh)
+{
+	fprintf(sh->out, "define nic0 one\ndefine nic1 \"two\n");
+}
+
+static const struct shell_section show = {"show", "showing", show_cmds, 2, save_nothing};
+static const struct shell_section other = {"other", "the rest", other_cmds, 2, save_two};
 static const struct shell_section *const sections[] = {&show, &other, NULL};
 
 static bool
@@ -227,6 +239,69 @@ test_help(void **state)
 	free(text);
 }
 
+/* What a command printed; until the next call. */
+static const char *
+printed(int (*print)(bool json), bool json)
+{
+	static char text[4096];
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	assert_non_null(f);
+	sh.out = f;
+	assert_int_equal(print(json), 0);
+	fclose(f);
+	sh.out = NULL;
+	return text;
+}
+
+static int
+print_config(bool json)
+{
+	return shell_show_config(&sh, json);
+}
+
+static int
+print_values(bool json)
+{
+	return shell_show_values(&sh, "NIC", json);
+}
+
+static int
+print_help(bool json)
+{
+	return shell_help(&sh, "show", json);
+}
+
+static void
+test_config_is_what_the_sections_save(void **state)
+{
+	assert_string_equal(printed(print_config, false), "define nic0 one\ndefine nic1 \"two\n");
+	assert_string_equal(
+		printed(print_config, true), "{\n  \"config\": [\n    \"define nic0 one\",\n    "
+					     "\"define nic1 \\\"two\"\n  ]\n}\n");
+}
+
+static void
+test_values_are_told(void **state)
+{
+	assert_string_equal(printed(print_values, true),
+		"{\n  \"values\": [\n    \"nic0\",\n    \"nic1\"\n  ]\n}\n");
+	assert_non_null(strstr(printed(print_values, false), "- nic1\n"));
+	assert_int_equal(shell_show_values(&sh, "NI", false), -EINVAL);
+	assert_int_equal(shell_show_values(&sh, "show", false), -EINVAL);
+}
+
+static void
+test_help_as_json_has_the_table(void **state)
+{
+	const char *text = printed(print_help, true);
+
+	assert_non_null(strstr(text, "\"syntax\": \"show port NIC|all [json]\""));
+	assert_non_null(strstr(text, "\"example\": \"show port nic0\""));
+	assert_non_null(strstr(text, "\"section\": \"show\""));
+	assert_null(strstr(text, "define"));
+}
+
 int
 main(void)
 {
@@ -240,6 +315,9 @@ main(void)
 		cmocka_unit_test(test_file_stops_at_the_first_error),
 		cmocka_unit_test(test_completion),
 		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_config_is_what_the_sections_save),
+		cmocka_unit_test(test_values_are_told),
+		cmocka_unit_test(test_help_as_json_has_the_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
