@@ -58,6 +58,22 @@ tool_set_net(void *cfg, const char *arg)
 }
 
 int
+tool_set_vlan(void *cfg, const char *arg)
+{
+	struct ebd_vlan *vlan = &((struct tool_conf *)cfg)->vlan;
+
+	return mpn_parse_vlan(arg, &vlan->outer, &vlan->vid);
+}
+
+int
+tool_set_net_vlan(void *cfg, const char *arg)
+{
+	struct ebd_vlan *vlan = &((struct tool_conf *)cfg)->net_vlan;
+
+	return mpn_parse_vlan(arg, &vlan->outer, &vlan->vid);
+}
+
+int
 tool_set_eal(void *cfg, const char *arg)
 {
 	struct tool_conf *conf = cfg;

@@ -15,6 +15,8 @@ serving_conf_init(struct ebd_server_conf *sc, const struct tool_conf *conf)
 	sc->no_huge = conf->no_huge;
 	sc->mtu = conf->mtu;
 	sc->net = conf->net;
+	sc->vlan = conf->vlan;
+	sc->net_vlan = conf->net_vlan;
 	sc->lcore = conf->lcore + 1;
 	sc->idle = conf->idle;
 	sc->ceiling = conf->ceiling;

@@ -273,6 +273,8 @@ tool_open(struct tool *t, const struct tool_conf *conf)
 		.no_huge = conf->no_huge,
 		.mtu = conf->mtu,
 		.net = conf->net,
+		.vlan = conf->vlan,
+		.net_vlan = conf->net_vlan,
 		.idle = conf->idle,
 		.connect_timeout_ms = conf->connect_timeout_ms,
 		.lcore = conf->lcore + 1,

@@ -38,6 +38,8 @@ struct tool_conf {
 	const char *eal;
 	bool no_huge;
 	uint16_t mtu;
+	struct ebd_vlan vlan;
+	struct ebd_vlan net_vlan;
 	const char *net; /* the interface the host gets, NULL: none */
 	enum ebd_idle idle;
 	int lcore; /**< -1: leave the thread where it is */
@@ -60,6 +62,8 @@ int tool_set_eal(void *cfg, const char *arg);
 int tool_set_no_huge(void *cfg, const char *arg);
 int tool_set_mtu(void *cfg, const char *arg);
 int tool_set_net(void *cfg, const char *arg);
+int tool_set_vlan(void *cfg, const char *arg);
+int tool_set_net_vlan(void *cfg, const char *arg);
 int tool_set_idle(void *cfg, const char *arg);
 int tool_set_lcore(void *cfg, const char *arg);
 int tool_set_connect_timeout(void *cfg, const char *arg);
@@ -84,6 +88,10 @@ int tool_set_client(void *cfg, const char *arg);
 	 "default: the largest of 9000 and 1500 that the link takes", tool_set_mtu}, \
 	{"net", 0, "NAME", "the name of an interface", \
 	 "the host uses the link, too, as an interface of this name (needs root)", tool_set_net}, \
+	{"vlan", 0, "VID", "a number from 1 to 4094, or two of them such as 100.10", \
+	 "the VLAN of the volumes; OUTER.VID: frames with two tags; default: none", tool_set_vlan}, \
+	{"net-vlan", 0, "VID", "a number from 1 to 4094, or two of them such as 100.10", \
+	 "the VLAN of the interface of --net; default: none", tool_set_net_vlan}, \
 	{"eal", 0, "FLAGS", "DPDK EAL flags", \
 	 "raw EAL flags, separated by blanks", tool_set_eal}, \
 	{"no-huge", 0, NULL, NULL, \

@@ -91,6 +91,8 @@ void app_forget_nic(const char *nic);
 void app_forget_volumes(void);
 /** Save what a personality may hold, which is set before it is loaded. For app_save_personalities(). */
 void app_save_limits(struct shell *sh, const char *nic, const struct mpn_personality_info *info);
+/** And its VLAN. */
+void app_save_vlan(struct shell *sh, const char *nic, const struct mpn_personality_info *info);
 /** Save what is last: a personality that is started. For app_save_personalities(). */
 void app_save_started(struct shell *sh, const char *nic, const struct mpn_personality_info *info);
 
@@ -136,6 +138,7 @@ extern const struct shell_section link_section;
 extern const struct shell_section log_section;
 extern const struct shell_section personality_section;
 extern const struct shell_section session_section;
+extern const struct shell_section vlan_section;
 extern const struct shell_section volume_section;
 
 #endif

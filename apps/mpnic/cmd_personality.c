@@ -83,6 +83,7 @@ save_made(struct shell *sh, const char *nic, const struct mpn_personality_info *
 	fprintf(sh->out, "personality define %s %s %s\n", nic, n != NULL ? n->kind : info->kind,
 		info->name);
 	app_save_limits(sh, nic, info);
+	app_save_vlan(sh, nic, info);
 	if (info->state != MPN_PERS_DEFINED)
 		fprintf(sh->out, "personality load %s %s%s%s\n", nic, info->name,
 			options[0] != '\0' ? " " : "", options);

@@ -33,6 +33,7 @@ static const struct shell_section *const sections[] = {
 	&port_section,
 	&personality_section,
 	&flow_section,
+	&vlan_section,
 	&volume_section,
 	&session_section,
 	&fwd_section,

@@ -30,6 +30,8 @@ int mpn_parse_bool(const char *s, bool *out) MPN_MUST_CHECK;
 
 /** Six bytes as "aa:bb:cc:dd:ee:ff". */
 int mpn_parse_mac(const char *s, uint8_t out[6]) MPN_MUST_CHECK;
+/** Parse a VLAN id from 1 to 4094, "10", or two of them, "100.10"; outer is 0 without the first one. */
+int mpn_parse_vlan(const char *s, uint16_t *outer, uint16_t *vid) MPN_MUST_CHECK;
 
 /** Sixteen bytes as "00112233-4455-6677-8899-aabbccddeeff"; the '-' may be left out. */
 int mpn_parse_uuid(const char *s, uint8_t out[16]) MPN_MUST_CHECK;

@@ -7,6 +7,8 @@
 
 #include "mpn_parse.h"
 
+#define VLAN_MAX 4094
+
 static int
 digit_value(char c)
 {
@@ -165,6 +167,28 @@ mpn_parse_bool(const char *s, bool *out)
 	if (i < 0)
 		return i;
 	*out = i % 2 == 1;
+	return 0;
+}
+
+int
+mpn_parse_vlan(const char *s, uint16_t *outer, uint16_t *vid)
+{
+	const char *dot = strchr(s, '.');
+	uint64_t out = 0, in;
+	char first[8];
+
+	if (dot != NULL) {
+		if ((size_t)(dot - s) >= sizeof(first))
+			return -EINVAL;
+		memcpy(first, s, (size_t)(dot - s));
+		first[dot - s] = '\0';
+		if (mpn_parse_u64(first, 1, VLAN_MAX, &out) != 0)
+			return -EINVAL;
+	}
+	if (mpn_parse_u64(dot != NULL ? dot + 1 : s, 1, VLAN_MAX, &in) != 0)
+		return -EINVAL;
+	*outer = (uint16_t)out;
+	*vid = (uint16_t)in;
 	return 0;
 }
 

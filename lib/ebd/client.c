@@ -58,8 +58,10 @@ make_nic(const struct ebd_client *c, const char *link)
 		.background = c->conf.background,
 		.background_arg = c->conf.background_arg,
 	};
+	const struct ebd_faces faces = {
+		.vlan = c->conf.vlan, .net = c->conf.net, .net_vlan = c->conf.net_vlan};
 
-	return ebd_nic_create(&conf, c->conf.net);
+	return ebd_nic_create(&conf, &faces);
 }
 
 struct ebd_client *

@@ -62,6 +62,12 @@ enum ebd_idle {
 	EBD_IDLE_SLEEP, /**< sleep in steps of 50 us after 1 ms of nothing, of 1 ms after a second */
 };
 
+/** A VLAN (IEEE 802.1Q). Zeroes: none, frames without a tag. */
+struct ebd_vlan {
+	uint16_t vid; /**< 1 to 4094 */
+	uint16_t outer; /**< 0: frames have one tag; 1 to 4094: two, this in the outer one (QinQ) */
+};
+
 /** How to make a client; zeroes are the defaults. */
 struct ebd_client_conf {
 	const char *link; /**< "virtio:PATH", "memif:PATH", "tap:NAME", ...; see ebd_link_help() */
@@ -73,6 +79,8 @@ struct ebd_client_conf {
 	 * are carried while this library is polled. NULL: it does not.
 	 */
 	const char *net;
+	struct ebd_vlan vlan; /**< sessions are in this VLAN: that of the server */
+	struct ebd_vlan net_vlan; /**< and the host's interface, which sees no tags, in this one */
 	uint8_t client_uuid
 		[16]; /**< identity; all zero: random. A second client with the same UUID fences
 				     the first */

@@ -68,8 +68,15 @@ void ebd_io_buffer_done(struct net_st_device *dev, struct st_request *req, struc
 
 /* Start the EAL for a link; registers its end with the program's. */
 int ebd_eal_start(const char *link, const char *extra, bool no_huge, uint32_t mem_mib, int lcore);
-/* A NIC with the storage personality started. NULL with errno. */
-struct mpn_nic *ebd_nic_create(const struct mpn_nic_conf *conf, const char *net);
+/* What a NIC is to show, and where. */
+struct ebd_faces {
+	struct ebd_vlan vlan; /* of the storage personality */
+	const char *net; /* name of the host's interface, NULL: none */
+	struct ebd_vlan net_vlan;
+};
+
+/* A NIC with the storage personality started, and the network's if it is wanted. NULL with errno. */
+struct mpn_nic *ebd_nic_create(const struct mpn_nic_conf *conf, const struct ebd_faces *faces);
 enum mpn_idle ebd_idle_policy(enum ebd_idle idle);
 
 #endif

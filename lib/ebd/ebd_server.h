@@ -31,6 +31,8 @@ struct ebd_server_conf {
 	uint16_t mtu; /**< bytes, 0: the largest of 9000, 1500 the link takes */
 	/** The host uses the first link as a network interface of this name, too (needs root). NULL: no */
 	const char *net;
+	struct ebd_vlan vlan; /**< clients are served in it, on links of ebd_server_link_add() */
+	struct ebd_vlan net_vlan; /**< and the host's interface is in this one */
 	uint16_t max_sessions; /**< 0: 64 */
 	uint16_t max_depth; /**< commands in flight per session, 0: 128 */
 	uint32_t lease_ms; /**< silent sessions are collected after it, 0: 30000 */

@@ -247,14 +247,17 @@ ebd_server_link_add(struct ebd_server *s, const char *link)
 		.background = s->conf.background,
 		.background_arg = s->conf.background_arg,
 	};
+	/* Interfaces have different names: the first link gets it. */
+	const struct ebd_faces faces = {.vlan = s->conf.vlan,
+		.net = s->nb_nics == 0 ? s->conf.net : NULL,
+		.net_vlan = s->conf.net_vlan};
 	struct mpn_nic *nic;
 	int rc;
 
 	rc = start_eal(s, link);
 	if (rc < 0)
 		return rc;
-	/* Interfaces have different names: the first link gets it. */
-	nic = ebd_nic_create(&conf, s->nb_nics == 0 ? s->conf.net : NULL);
+	nic = ebd_nic_create(&conf, &faces);
 	if (nic == NULL)
 		return -errno;
 	rc = add_nic(s, nic, true);

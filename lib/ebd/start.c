@@ -45,27 +45,30 @@ ebd_eal_start(const char *link, const char *extra, bool no_huge, uint32_t mem_mi
 }
 
 static int
-bring_up(struct mpn_nic *nic, const char *kind, const void *args)
+bring_up(struct mpn_nic *nic, const char *kind, const struct ebd_vlan *vlan, const void *args)
 {
 	struct mpn_personality *p;
 	int rc = mpn_personality_define(nic, kind, NULL, &p);
 
+	if (rc == 0)
+		rc = mpn_personality_set_vlan(
+			p, &(struct mpn_vlan){.vid = vlan->vid, .outer = vlan->outer});
 	if (rc == 0)
 		rc = mpn_personality_load(p, args);
 	return rc == 0 ? mpn_personality_start(p) : rc;
 }
 
 struct mpn_nic *
-ebd_nic_create(const struct mpn_nic_conf *conf, const char *net)
+ebd_nic_create(const struct mpn_nic_conf *conf, const struct ebd_faces *faces)
 {
 	struct mpn_nic *nic = mpn_nic_create(conf);
 	int rc;
 
 	if (nic == NULL)
 		return NULL;
-	rc = bring_up(nic, "storage", NULL);
-	if (rc == 0 && net != NULL)
-		rc = bring_up(nic, "net", &(struct net_conf){.tap = net});
+	rc = bring_up(nic, "storage", &faces->vlan, NULL);
+	if (rc == 0 && faces->net != NULL)
+		rc = bring_up(nic, "net", &faces->net_vlan, &(struct net_conf){.tap = faces->net});
 	if (rc < 0) {
 		mpn_nic_destroy(nic);
 		return mpn_err_null(-rc);

@@ -25,10 +25,10 @@ find_fault(struct net_device *dev, struct rte_mbuf *m)
 	type = (uint16_t)(frame[12] << 8 | frame[13]);
 	if (type < NET_MIN_TYPE)
 		return &dev->stats.tx_malformed;
-	if (!mpn_personality_has_type(dev->pers, type))
-		return &dev->stats.tx_reserved;
-	if (type == RTE_ETHER_TYPE_VLAN)
+	if (type == RTE_ETHER_TYPE_VLAN || type == RTE_ETHER_TYPE_QINQ)
 		max += RTE_VLAN_HLEN;
+	if (!mpn_personality_has_frame(dev->pers, m))
+		return &dev->stats.tx_reserved;
 	if (m->pkt_len > max)
 		return &dev->stats.tx_long;
 	if ((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0 ||

@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /*
- * From the port to the RX flows, by frame type alone. What nobody takes, and what no station may send, is
+ * From the port to the RX flows, by VLAN and frame type alone. What nobody takes, and what no station may send, is
  * dropped here, before anything else has touched it; each cause has its counter.
  */
 
@@ -20,12 +20,96 @@
 #define RX_BURST (MPN_BURST / 2)
 #define PREFETCH_AHEAD 4
 
-/* The personality a frame is for, or NULL with its cause counted. */
-static struct mpn_personality *
-classify(struct mpn_nic *nic, const struct rte_mbuf *m)
+/* The personality that has claimed the frame, or NULL with its cause counted. */
+static inline struct mpn_personality *
+admit(struct mpn_nic *nic, uint8_t claim, bool ours)
 {
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct mpn_personality *p = nic->pers[claim - 1];
+
+	if (mpn_unlikely(!ours && !p->takes_rest)) {
+		nic->stats.rx_not_ours++;
+		return NULL;
+	}
+	if (mpn_unlikely(!personality_is_active(p))) {
+		nic->stats.rx_stopped++;
+		p->flow.stats.rx_dropped++;
+		p->flow.stats.rx_stopped++;
+		return NULL;
+	}
+	return p;
+}
+
+static struct mpn_personality *
+count_unclaimed(struct mpn_nic *nic, uint16_t type)
+{
+	if (type < NIC_ETHERTYPE_MIN)
+		nic->stats.rx_length++;
+	else
+		nic->stats.rx_unclaimed++;
+	return NULL;
+}
+
+/* Of a VLAN that nobody has: the traditional interface gets it as it came, if there is one. */
+static struct mpn_personality *
+pass_tagged(struct mpn_nic *nic, struct rte_mbuf **m, const struct vlan_tags *tags, bool ours)
+{
 	struct mpn_personality *p;
+
+	if (nic->trunk[tags->tpid] == 0) {
+		nic->stats.rx_vlan_unmapped++;
+		return NULL;
+	}
+	p = admit(nic, nic->trunk[tags->tpid], ours);
+	if (p == NULL || tags->nb_inside > 0)
+		return p;
+	if (vlan_put_back(m, nic->rx_pool))
+		return p;
+	nic->stats.vlan_no_mem++;
+	return NULL;
+}
+
+/* A tagged frame. Its counters do not tell whether the port has taken the tag off or we do. */
+static struct mpn_personality *
+classify_tagged(struct mpn_nic *nic, struct rte_mbuf **m, bool ours)
+{
+	struct mpn_personality *p;
+	struct vlan_tags tags;
+	const uint8_t *claims;
+
+	vlan_read(*m, (*m)->ol_flags & nic->rx_flags, &tags);
+	if ((*m)->pkt_len > nic->info.max_frame + tags.nb_inside * RTE_VLAN_HLEN) {
+		nic->stats.rx_long++;
+		return NULL;
+	}
+	if (tags.bad) {
+		nic->stats.rx_vlan_bad++;
+		return NULL;
+	}
+	claims = claims_of(nic, &tags);
+	if (claims == NULL && tags.nb == 1)
+		return pass_tagged(nic, m, &tags, ours);
+	if (claims == NULL) {
+		nic->stats.rx_vlan_nested++;
+		return NULL;
+	}
+	if (claims[tags.type] == 0)
+		return count_unclaimed(nic, tags.type);
+	p = admit(nic, claims[tags.type], ours);
+	if (p == NULL || vlan_take_off(m, tags.nb_inside, nic->rx_pool))
+		return p;
+	nic->stats.vlan_no_mem++;
+	return NULL;
+}
+
+/*
+ * The personality a frame is for, or NULL with its cause counted. A frame that is tagged, and shared with
+ * others, is replaced by a copy.
+ */
+static inline struct mpn_personality *
+classify(struct mpn_nic *nic, struct rte_mbuf **mbuf)
+{
+	const struct rte_mbuf *m = *mbuf;
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint64_t dst, src;
 	bool ours;
 	uint16_t type;
@@ -51,33 +135,18 @@ classify(struct mpn_nic *nic, const struct rte_mbuf *m)
 		return NULL;
 	}
 	type = (uint16_t)(frame[12] << 8 | frame[13]);
-	if (mpn_unlikely(m->pkt_len > nic->info.max_frame &&
-			 !(type == RTE_ETHER_TYPE_VLAN &&
-				 m->pkt_len <= nic->info.max_frame + RTE_VLAN_HLEN))) {
+	if (mpn_unlikely(m->pkt_len > nic->info.max_frame && !vlan_is_tpid(type))) {
 		nic->stats.rx_long++;
 		return NULL;
 	}
 	claim = nic->claims[type];
-	/* A frame whose VLAN tag the driver has taken off is still a tagged one. */
-	if (mpn_unlikely(claim == 0 || (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED))) {
-		if (type < NIC_ETHERTYPE_MIN)
-			nic->stats.rx_length++;
-		else
-			nic->stats.rx_unclaimed++;
-		return NULL;
+	/* Types of tags claim nothing. A frame whose tag the port has taken off is still a tagged one. */
+	if (mpn_unlikely(claim == 0 || (m->ol_flags & nic->rx_flags))) {
+		if (claim == 0 && !vlan_is_tpid(type) && !(m->ol_flags & nic->rx_flags))
+			return count_unclaimed(nic, type);
+		return classify_tagged(nic, mbuf, ours);
 	}
-	p = nic->pers[claim - 1];
-	if (mpn_unlikely(!ours && !p->takes_rest)) {
-		nic->stats.rx_not_ours++;
-		return NULL;
-	}
-	if (mpn_unlikely(!personality_is_active(p))) {
-		nic->stats.rx_stopped++;
-		p->flow.stats.rx_dropped++;
-		p->flow.stats.rx_stopped++;
-		return NULL;
-	}
-	return p;
+	return admit(nic, claim, ours);
 }
 
 static void
@@ -91,12 +160,23 @@ push_flows(struct mpn_nic *nic)
 	}
 }
 
+/* Bytes of tags that the port has taken off. */
+static uint64_t
+count_taken_off(const struct mpn_nic *nic, struct rte_mbuf *const *mbufs, unsigned n)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		bytes += mbufs[i]->ol_flags & nic->rx_flags ? RTE_VLAN_HLEN : 0;
+	return bytes;
+}
+
 void
 nic_take_burst(struct mpn_nic *nic, struct rte_mbuf **mbufs, unsigned n)
 {
 	struct rte_mbuf *drop[MPN_BURST];
 	unsigned nb_drop = 0;
-	uint64_t bytes = 0;
+	uint64_t bytes = mpn_likely(nic->rx_flags == 0) ? 0 : count_taken_off(nic, mbufs, n);
 
 	for (unsigned i = 0; i < n && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
@@ -106,7 +186,7 @@ nic_take_burst(struct mpn_nic *nic, struct rte_mbuf **mbufs, unsigned n)
 		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(mbufs[i + PREFETCH_AHEAD], void *));
 		bytes += mbufs[i]->pkt_len;
-		p = classify(nic, mbufs[i]);
+		p = classify(nic, &mbufs[i]);
 		if (p != NULL)
 			p->flow.stage[p->flow.nb_stage++] = mbufs[i];
 		else

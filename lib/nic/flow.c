@@ -264,23 +264,58 @@ offer_kept(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned
 	if (sent > 0)
 		pass_marks(lane, sent, nic->now_ns);
 	nic->stats.tx_frames += sent;
+	/* And the tags that the port puts in. */
+	if (mpn_unlikely(nic->port_inserts && lane->vlan.vid != 0 && lane->vlan.outer == 0))
+		nic->stats.tx_bytes += (uint64_t)sent * RTE_VLAN_HLEN;
 	return sent;
 }
 
-static void
-fill_kept(struct flow_lane *lane)
+static bool
+tag_frame(struct mpn_nic *nic, const struct mpn_vlan *vlan, struct rte_mbuf **m)
 {
-	if (lane->nb_kept < MPN_BURST)
-		lane->nb_kept =
-			(uint16_t)(lane->nb_kept + rte_ring_sc_dequeue_burst(lane->ring,
-							   (void **)&lane->kept[lane->nb_kept],
-							   MPN_BURST - lane->nb_kept, NULL));
+	if (!nic->port_inserts || vlan->outer != 0)
+		return vlan_put_in(m, vlan, nic->rx_pool);
+	(*m)->ol_flags |= RTE_MBUF_F_TX_VLAN;
+	(*m)->vlan_tci = vlan->vid;
+	return true;
+}
+
+/* Those there is no memory for are lost. @return how many there are still */
+static unsigned
+tag_frames(struct mpn_nic *nic, struct flow_lane *lane, struct rte_mbuf **mbufs, unsigned n)
+{
+	unsigned good = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (mpn_likely(tag_frame(nic, &lane->vlan, &mbufs[i]))) {
+			mbufs[good++] = mbufs[i];
+			continue;
+		}
+		rte_pktmbuf_free(mbufs[i]);
+		nic->stats.vlan_no_mem++;
+		pass_marks(lane, 1, 0);
+	}
+	return good;
+}
+
+static void
+fill_kept(struct mpn_nic *nic, struct flow_lane *lane)
+{
+	struct rte_mbuf **end = &lane->kept[lane->nb_kept];
+	unsigned n;
+
+	if (lane->nb_kept == MPN_BURST)
+		return;
+	n = rte_ring_sc_dequeue_burst(lane->ring, (void **)end, MPN_BURST - lane->nb_kept, NULL);
+	if (mpn_unlikely(vlan_is_set(&lane->vlan)))
+		n = tag_frames(nic, lane, end, n);
+	lane->nb_kept = (uint16_t)(lane->nb_kept + n);
 }
 
 uint32_t
-flow_head_len(struct flow_lane *lane)
+flow_head_len(struct mpn_nic *nic, struct flow_lane *lane)
 {
-	fill_kept(lane);
+	fill_kept(nic, lane);
 	return lane->nb_kept > 0 ? lane->kept[0]->pkt_len : 0;
 }
 
@@ -291,7 +326,7 @@ flow_send(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned 
 	uint64_t after[MPN_BURST + 1];
 	unsigned n = 0, sent;
 
-	fill_kept(lane);
+	fill_kept(nic, lane);
 	max = MPN_MIN(max, lane->nb_kept);
 	/* A frame is the port's once it has been taken: measure before. */
 	after[0] = *bytes;

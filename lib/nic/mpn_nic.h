@@ -6,8 +6,8 @@
  * The multi-personality NIC: one Ethernet port, several personalities, each with an RX and a TX flow.
  * (Multi-Personality Network Interfaces, 2.2.) One NIC is polled by one thread.
  *
- *   port -> rx burst -> classify by ethertype -> RX flow -> personality
- *   port <- tx burst <- scheduler             <- TX flow <-
+ *   port -> rx burst -> classify by VLAN and ethertype -> RX flow -> personality
+ *   port <- tx burst <- scheduler                      <- TX flow <-
  */
 
 #ifndef MPN_NIC_H
@@ -141,6 +141,8 @@ struct mpn_nic_info {
 	uint8_t mac[6];
 	bool multi_segs; /**< a frame may be sent in several segments */
 	bool tx_any_memory; /**< sends from any memory; else from the EAL's only */
+	bool strips_vlan; /**< the port takes VLAN tags off; else the CPU does */
+	bool inserts_vlan; /**< and puts them in */
 	bool own_frames; /**< received frames are in memory of this NIC; on a ring in their sender's */
 	bool link_up;
 	bool removed; /**< the device has gone; the NIC looks for it */
@@ -169,6 +171,10 @@ struct mpn_nic_info {
 	X(rx_runt, "dropped: shorter than an Ethernet header") \
 	X(rx_not_ours, "dropped: for another station") \
 	X(rx_flow_full, "dropped: the personality's flow is above its watermark") \
+	X(rx_vlan_unmapped, "dropped: of a VLAN that no personality has") \
+	X(rx_vlan_nested, "dropped: two VLAN tags, and no personality has both") \
+	X(rx_vlan_bad, "dropped: VLAN tags cut short, more than two, or with id 4095") \
+	X(vlan_no_mem, "dropped: no memory to put a VLAN tag in, or to take it off") \
 	X(tx_link_down, "dropped: the link is down") \
 	X(tx_busy, "the port took fewer frames than offered (kept, not lost)") \
 	X(polls, "rounds of the poll loop") \
@@ -302,7 +308,7 @@ enum mpn_pers_state {
  * transitions does not allow gives -EPERM and changes nothing. define: -ENOENT (no such kind),
  * -EEXIST. kind is the name of one, or with a '/' in it the path of a shared object that has one
  * (MPN_PERSONALITY_PLUGIN()): -ENOEXEC when it has none, was made for another ABI, or crashes when it is
- * opened, after a logged line. load: -EADDRINUSE when a frame type is taken by another loaded personality; what its load
+ * opened, after a logged line. load: -EADDRINUSE when a frame type is taken by another loaded personality in the same VLAN; what its load
  * function gives. stop drains: it polls the NIC until the personality is quiet, at most 5 s
  * (-ETIMEDOUT: it is stopped all the same and its requests have failed).
  * args is passed to the personality's load function. load_text: the same with options as people type them,
@@ -317,6 +323,25 @@ int mpn_personality_start(struct mpn_personality *p) MPN_MUST_CHECK;
 int mpn_personality_stop(struct mpn_personality *p);
 int mpn_personality_unload(struct mpn_personality *p);
 int mpn_personality_undefine(struct mpn_personality *p);
+
+/** The VLAN of a personality: IEEE 802.1Q, the report's preferred configuration (2.4). */
+struct mpn_vlan {
+	uint16_t vid; /**< 1 to 4094; 0: no VLAN, frames without a tag */
+	uint16_t outer; /**< 0: frames have one tag; 1 to 4094: two, this in the outer one (QinQ) */
+};
+
+/**
+ * Give the personality a VLAN of its own: it gets the frames of that VLAN and no others, without their
+ * tags, and what it sends leaves with them. The port takes them off and puts them in where it can. What it
+ * claims it claims in its VLAN: personalities in different VLANs may have the same frame types. The MTU is
+ * that of frames without tags. NULL, or vid 0: frames without a tag again, which a priority tag (id 0) is
+ * not.
+ *
+ * Frames of VLANs that no personality has go with their tags to the one without a VLAN that takes what
+ * nobody claims. Frames with two tags are dropped unless a personality has both.
+ * @return 0; -EINVAL: not such ids; -EPERM: it is loaded: unload it first
+ */
+int mpn_personality_set_vlan(struct mpn_personality *p, const struct mpn_vlan *vlan) MPN_MUST_CHECK;
 
 /** The personality of that name, NULL when there is none. */
 struct mpn_personality *mpn_personality_find(struct mpn_nic *nic, const char *name);
@@ -417,6 +442,7 @@ struct mpn_personality_info {
 	uint16_t ethertypes[4];
 	unsigned nb_ethertypes;
 	bool takes_rest; /**< every frame type that no other one claims */
+	struct mpn_vlan vlan; /**< it has this VLAN; vid 0: frames without a tag */
 	uint32_t rx_len; /**< frames waiting now */
 	uint32_t tx_len;
 	uint32_t flow_size; /**< frames the RX flow holds */

@@ -97,6 +97,11 @@ int mpn_personality_take_rest(struct mpn_personality *p);
  * send: they are reserved for those who claim them. On the NIC's thread.
  */
 bool mpn_personality_has_type(const struct mpn_personality *p, uint16_t type);
+/**
+ * The same for a frame with all its VLAN tags: true when the personality would get one like it. What one
+ * in a VLAN sends gets its tags later; it may not send frames that have tags already.
+ */
+bool mpn_personality_has_frame(const struct mpn_personality *p, const struct rte_mbuf *m);
 
 /**
  * Report an error of the personality: one line is logged, it is counted and shown, and error() runs. cause

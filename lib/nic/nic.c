@@ -156,7 +156,7 @@ free_nic(struct mpn_nic *nic)
 	mpn_nic_stop(nic);
 	nic_end_faults(nic);
 	nic_port_close(nic);
-	free(nic->claims);
+	claims_free(nic);
 	free(nic);
 	mpn_nic_pool_reap();
 }

@@ -20,6 +20,7 @@
 #include "mpn_personality.h"
 #include "nic_pool.h"
 #include "nic_post.h"
+#include "vlan.h"
 
 #define NIC_DEFAULT_RXD 1024
 #define NIC_DEFAULT_TXD 256
@@ -55,6 +56,7 @@ struct flow_mark {
  */
 struct flow_lane {
 	struct rte_ring *ring;
+	struct mpn_vlan vlan; /* they leave with its tags */
 	/* the scheduler's */
 	uint16_t nb_kept; /* frames taken from the ring and not taken by the port yet */
 	struct rte_mbuf *kept[MPN_BURST];
@@ -119,6 +121,7 @@ struct mpn_personality {
 	bool takes_rest; /* and what nobody claims */
 	uint8_t nb_ethertypes;
 	uint16_t ethertypes[4];
+	struct mpn_vlan vlan; /* its frames are those of this VLAN; no vid: those without a tag */
 	void *priv;
 	struct mpn_flow flow;
 	struct fault_record errors;
@@ -148,6 +151,19 @@ struct nic_bypass {
 	unsigned (*run)(struct nic_bypass *bypass, uint64_t now_ns);
 };
 
+/* Whose the frames of one VLAN are: by frame type 1 + index of the personality, 0: nobody. */
+struct vlan_domain {
+	struct mpn_vlan vlan;
+	uint8_t claims[NIC_FRAME_TYPES];
+};
+
+/* The VLANs that personalities have. */
+struct vlan_table {
+	unsigned nb;
+	struct vlan_domain *domains[MPN_MAX_PERSONALITIES];
+	uint8_t by_vid[VLAN_IDS]; /* 1 + index of the one with this tag alone, 0: none */
+};
+
 struct mpn_nic {
 	/* read in every round */
 	uint16_t port_id;
@@ -165,7 +181,12 @@ struct mpn_nic {
 	uint64_t mac48; /* our station address as the low 48 bits of a load from the frame */
 	uint64_t next_check_ns;
 	uint64_t now_ns; /* when this round began */
-	uint8_t *claims; /* by frame type: 1 + index of the personality, 0: nobody */
+	/* Of frames without a tag, by frame type: 1 + index of the personality, 0: nobody, or see vlan.h. */
+	uint8_t *claims;
+	struct vlan_table vlans;
+	uint8_t trunk[VLAN_TPIDS]; /* who gets the tagged frames of other VLANs, by tag */
+	uint64_t rx_flags; /* of received frames that mean something: the port takes tags off */
+	bool port_inserts; /* it puts a tag in as it sends */
 	const struct sched_ops *sched;
 	struct nic_bypass *bypass; /* NULL: nobody */
 	struct nic_fwd *fwd; /* a test mode that has it */
@@ -257,7 +278,7 @@ unsigned flow_drop_tx(struct mpn_flow *flow, bool link_down);
 unsigned flow_lane_len(const struct flow_lane *lane);
 bool flow_tx_waits(const struct mpn_flow *flow);
 /* Length of a lane's first frame, 0: none waits. */
-uint32_t flow_head_len(struct flow_lane *lane);
+uint32_t flow_head_len(struct mpn_nic *nic, struct flow_lane *lane);
 /*
  * Send from a lane at most max frames, at most MPN_BURST, that fit into *bytes, which are taken off.
  * *full: the port took fewer. @return frames the port took
@@ -294,6 +315,18 @@ const struct sched_ops *sched_find(const char *name);
 unsigned nic_transmit(struct mpn_nic *nic, uint64_t now_ns);
 /* In the middle of a round: only what has priority. */
 unsigned nic_transmit_priority(struct mpn_nic *nic, uint64_t now_ns);
+
+/* claims.c */
+int claims_store(struct mpn_personality *p, const uint16_t *types, unsigned n);
+/* Is what it claims free? It is about to be loaded. */
+int claims_check(const struct mpn_personality *p) MPN_MUST_CHECK;
+/* There must be a table for its VLAN before it is loaded. */
+int claims_make_domain(const struct mpn_personality *p) MPN_MUST_CHECK;
+/* Personalities have come, gone or moved. */
+void claims_rebuild(struct mpn_nic *nic);
+void claims_free(struct mpn_nic *nic);
+/* Who has the frames with these tags, by type; NULL: nobody. */
+const uint8_t *claims_of(const struct mpn_nic *nic, const struct vlan_tags *tags);
 
 /* personality.c */
 bool personality_ops_complete(const struct mpn_personality_ops *ops);

@@ -135,107 +135,6 @@ check_not_polling(const struct mpn_personality *p, enum pers_step step)
 		step_names[step]);
 }
 
-/* ---- Frame types ---- */
-
-static void
-rebuild_claims(struct mpn_nic *nic)
-{
-	uint8_t rest = 0;
-
-	for (unsigned i = 0; i < nic->nb_pers; i++) {
-		if (nic->pers[i]->takes_rest && nic->pers[i]->state != MPN_PERS_DEFINED)
-			rest = (uint8_t)(i + 1);
-	}
-	memset(nic->claims, 0, NIC_ETHERTYPE_MIN);
-	memset(nic->claims + NIC_ETHERTYPE_MIN, rest, NIC_FRAME_TYPES - NIC_ETHERTYPE_MIN);
-	for (unsigned i = 0; i < nic->nb_pers; i++) {
-		const struct mpn_personality *p = nic->pers[i];
-
-		for (unsigned k = 0; p->state != MPN_PERS_DEFINED && k < p->nb_ethertypes; k++)
-			nic->claims[p->ethertypes[k]] = (uint8_t)(i + 1);
-	}
-}
-
-static bool
-claims_type(const struct mpn_personality *p, uint16_t type)
-{
-	for (unsigned k = 0; k < p->nb_ethertypes; k++) {
-		if (p->ethertypes[k] == type)
-			return true;
-	}
-	return false;
-}
-
-static int
-check_claims_against(const struct mpn_personality *p, const struct mpn_personality *other)
-{
-	if (p->takes_rest && other->takes_rest)
-		return mpn_log_err(EADDRINUSE, "nic",
-			"personality '%s': the frame types nobody claims belong to '%s' already",
-			p->name, other->name);
-	for (unsigned k = 0; k < p->nb_ethertypes; k++) {
-		if (claims_type(other, p->ethertypes[k]))
-			return mpn_log_err(EADDRINUSE, "nic",
-				"personality '%s': frame type 0x%04x belongs to '%s' already",
-				p->name, p->ethertypes[k], other->name);
-	}
-	return 0;
-}
-
-static int
-check_claims(const struct mpn_personality *p)
-{
-	int rc = 0;
-
-	for (unsigned i = 0; rc == 0 && i < p->nic->nb_pers; i++) {
-		const struct mpn_personality *other = p->nic->pers[i];
-
-		if (other != p && other->state != MPN_PERS_DEFINED)
-			rc = check_claims_against(p, other);
-	}
-	return rc;
-}
-
-static int
-store_ethertypes(struct mpn_personality *p, const uint16_t *types, unsigned n)
-{
-	if (n > MPN_ARRAY_SIZE(p->ethertypes))
-		return mpn_err(EINVAL);
-	for (unsigned i = 0; i < n; i++) {
-		if (types[i] < NIC_ETHERTYPE_MIN)
-			return mpn_err(EINVAL);
-	}
-	if (n > 0)
-		memcpy(p->ethertypes, types, n * sizeof(types[0]));
-	p->nb_ethertypes = (uint8_t)n;
-	return 0;
-}
-
-int
-mpn_personality_set_ethertypes(struct mpn_personality *p, const uint16_t *types, unsigned n)
-{
-	if (!p->loading)
-		return mpn_err(EINVAL);
-	return store_ethertypes(p, types, n);
-}
-
-int
-mpn_personality_take_rest(struct mpn_personality *p)
-{
-	if (!p->loading)
-		return mpn_err(EINVAL);
-	p->takes_rest = true;
-	return 0;
-}
-
-bool
-mpn_personality_has_type(const struct mpn_personality *p, uint16_t type)
-{
-	uint8_t claim = p->nic->claims[type];
-
-	return claim != 0 && p->nic->pers[claim - 1] == p;
-}
-
 /* ---- The steps ---- */
 
 struct mpn_personality *
@@ -277,7 +176,7 @@ define(struct mpn_nic *nic, const struct mpn_personality_ops *ops, const char *n
 	p->ops = ops;
 	p->state = MPN_PERS_DEFINED;
 	p->share = (struct mpn_share){.weight = 1, .cpu_weight = personality_cpu_weight(ops)};
-	(void)store_ethertypes(p, ops->ethertypes, ops->nb_ethertypes);
+	(void)claims_store(p, ops->ethertypes, ops->nb_ethertypes);
 	nic->pers[nic->nb_pers++] = p;
 	if (out != NULL)
 		*out = p;
@@ -327,7 +226,7 @@ run_load(struct mpn_personality *p, const void *args, const char *options)
 {
 	int rc;
 
-	rc = store_ethertypes(p, p->ops->ethertypes, p->ops->nb_ethertypes);
+	rc = claims_store(p, p->ops->ethertypes, p->ops->nb_ethertypes);
 	if (rc < 0)
 		return rc;
 	p->takes_rest = false;
@@ -336,7 +235,7 @@ run_load(struct mpn_personality *p, const void *args, const char *options)
 	p->loading = false;
 	if (rc < 0)
 		return rc;
-	rc = check_claims(p);
+	rc = claims_check(p);
 	if (rc < 0)
 		p->ops->unload(p);
 	return rc;
@@ -350,8 +249,10 @@ make_flow(struct mpn_personality *p)
 	int rc;
 
 	rc = flow_init(&p->flow, limits->rx_len != 0 ? limits->rx_len : nic->conf.flow_len,
-		limits->tx_len != 0 ? limits->tx_len : nic->conf.flow_len, nic->data_tx,
-		nic->info.socket_id);
+		limits->tx_len != 0 ? limits->tx_len : nic->conf.flow_len,
+		/* Tagged frames would not fit where those of a data queue are put. */
+		nic->data_tx && !vlan_is_set(&p->vlan), nic->info.socket_id);
+	p->flow.tx.vlan = p->vlan;
 	if (rc < 0 || limits->rx_frames == 0)
 		return rc;
 	p->flow.pool = nic_pool_create_own(nic, limits->rx_frames);
@@ -373,16 +274,19 @@ load(struct mpn_personality *p, const void *args, const char *options)
 		return rc;
 	flow_clear_stats(&p->flow);
 	p->priv = calloc(1, MPN_MAX(p->ops->priv_size, (size_t)1));
-	rc = p->priv != NULL ? make_flow(p) : mpn_err(ENOMEM);
+	rc = p->priv != NULL ? claims_make_domain(p) : mpn_err(ENOMEM);
+	if (rc == 0)
+		rc = make_flow(p);
 	if (rc == 0)
 		rc = run_load(p, args, options);
 	if (rc < 0) {
 		release(p);
+		claims_rebuild(nic);
 		errno = -rc;
 		return rc;
 	}
 	take_step(p, STEP_LOAD);
-	rebuild_claims(nic);
+	claims_rebuild(nic);
 	return 0;
 }
 
@@ -469,7 +373,7 @@ mpn_personality_unload(struct mpn_personality *p)
 		return rc;
 	p->ops->unload(p);
 	take_step(p, STEP_UNLOAD);
-	rebuild_claims(p->nic);
+	claims_rebuild(p->nic);
 	release(p);
 	return 0;
 }
@@ -490,7 +394,7 @@ mpn_personality_undefine(struct mpn_personality *p)
 	nic->nb_pers--;
 	memmove(&nic->pers[i], &nic->pers[i + 1], (nic->nb_pers - i) * sizeof(nic->pers[0]));
 	nic->pers[nic->nb_pers] = NULL;
-	rebuild_claims(nic);
+	claims_rebuild(nic);
 	plugin_put(p->ops);
 	free(p);
 	return 0;

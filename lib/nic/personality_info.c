@@ -52,6 +52,7 @@ mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality
 	info->nb_ethertypes = p->nb_ethertypes;
 	memcpy(info->ethertypes, p->ethertypes, sizeof(info->ethertypes));
 	info->takes_rest = p->takes_rest && p->state != MPN_PERS_DEFINED;
+	info->vlan = p->vlan;
 	if (p->flow.rx != NULL) {
 		info->rx_len = rte_ring_count(p->flow.rx);
 		info->tx_len = flow_lane_len(&p->flow.tx) + flow_lane_len(&p->flow.data);

@@ -27,6 +27,9 @@ enum driver_quirk {
 	DRIVER_PASSES_FRAMES = 1 << 4, /* what is received are the sender's own mbufs */
 	DRIVER_KNOWS_POOLS =
 		1 << 5, /* receives only into memory that was a pool's from the start */
+	/* Its VLAN offloads are this CPU's work, on every frame, and less careful than ours. */
+	DRIVER_STRIPS_BY_CPU = 1 << 6,
+	DRIVER_INSERTS_BY_CPU = 1 << 7,
 };
 
 static unsigned
@@ -36,12 +39,13 @@ driver_quirks(const char *driver)
 		const char *driver;
 		unsigned quirks;
 	} rows[] = {
-		{"net_virtio", DRIVER_KEEPS_SENT},
-		{"net_virtio_user", DRIVER_KEEPS_SENT},
-		{"net_vhost", DRIVER_READS_BY_CPU},
+		{"net_virtio", DRIVER_KEEPS_SENT | DRIVER_STRIPS_BY_CPU | DRIVER_INSERTS_BY_CPU},
+		{"net_virtio_user",
+			DRIVER_KEEPS_SENT | DRIVER_STRIPS_BY_CPU | DRIVER_INSERTS_BY_CPU},
+		{"net_vhost", DRIVER_READS_BY_CPU | DRIVER_STRIPS_BY_CPU | DRIVER_INSERTS_BY_CPU},
 		{"net_ring", DRIVER_READS_BY_CPU | DRIVER_PASSES_FRAMES},
 		{"net_memif", DRIVER_MTU_IS_WRONG | DRIVER_READS_BY_CPU},
-		{"net_af_packet", DRIVER_MTU_IS_WRONG},
+		{"net_af_packet", DRIVER_MTU_IS_WRONG | DRIVER_INSERTS_BY_CPU},
 		{"net_tap", DRIVER_SETS_MTU | DRIVER_READS_BY_CPU},
 		{"mlx5_pci", DRIVER_KNOWS_POOLS},
 		{"mlx5_auxiliary", DRIVER_KNOWS_POOLS},
@@ -159,7 +163,6 @@ setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	unsigned socket = (unsigned)nic->info.socket_id;
 	int rc;
 
-	txconf.offloads = dev->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (driver_quirks(dev->driver_name) & DRIVER_KEEPS_SENT)
 		txconf.tx_free_thresh = (uint16_t)(nic->info.nb_txd - 4);
 	rc = rte_eth_rx_queue_setup(
@@ -172,6 +175,28 @@ setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 		return mpn_log_err(-rc, "nic", "link '%s': cannot set up queues of %u and %u: %s",
 			nic->info.link, nic->info.nb_rxd, nic->info.nb_txd, strerror(-rc));
 	return 0;
+}
+
+/* Tags are the port's work where it has the means for it. */
+static void
+choose_offloads(struct mpn_nic *nic, const struct rte_eth_dev_info *dev, struct rte_eth_conf *conf)
+{
+	unsigned quirks = driver_quirks(dev->driver_name);
+	bool strips = (dev->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0 &&
+		      !(quirks & DRIVER_STRIPS_BY_CPU);
+
+	nic->info.multi_segs = (dev->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
+	nic->port_inserts = (dev->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0 &&
+			    !(quirks & DRIVER_INSERTS_BY_CPU);
+	nic->rx_flags = strips ? RTE_MBUF_F_RX_VLAN_STRIPPED : 0;
+	nic->info.strips_vlan = strips;
+	nic->info.inserts_vlan = nic->port_inserts;
+	if (strips)
+		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	if (nic->info.multi_segs)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (nic->port_inserts)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
 }
 
 static int
@@ -190,11 +215,10 @@ configure_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	conf.rxmode.mtu = MPN_MIN(nic->info.mtu, dev->max_mtu);
 	if (driver_quirks(dev->driver_name) & DRIVER_MTU_IS_WRONG)
 		conf.rxmode.mtu = MPN_MIN(nic->info.mtu, RTE_ETHER_MTU);
-	conf.txmode.offloads = dev->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	choose_offloads(nic, dev, &conf);
 	/* A virtual device is asked; its interrupts would talk to the peer on another thread. */
 	conf.intr_conf.lsc = (nic->link->spec.kind->quirks & LINK_NEEDS_PCI) != 0 &&
 			     (*dev->dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
-	nic->info.multi_segs = conf.txmode.offloads != 0;
 	nic->data_rx = nic->link->place > 0 && dev->max_rx_queues > NIC_DATA_QUEUE;
 	nic->data_tx = nic->link->data_tx && dev->max_tx_queues > NIC_DATA_QUEUE;
 	rc = rte_eth_dev_configure(nic->port_id, nic->data_rx ? 2 : 1, nic->data_tx ? 2 : 1, &conf);

@@ -138,7 +138,7 @@ count_limited(struct mpn_nic *nic)
 		struct mpn_personality *p = nic->pers[i];
 
 		if (mpn_unlikely(p->share.tx_rate != 0) && flow_lane_len(&p->flow.tx) > 0 &&
-			p->rate.bytes < flow_head_len(&p->flow.tx))
+			p->rate.bytes < flow_head_len(nic, &p->flow.tx))
 			p->flow.stats.tx_limited++;
 	}
 }

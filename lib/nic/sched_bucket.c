@@ -43,7 +43,7 @@ rate_allows(struct mpn_personality *p, struct flow_lane *lane, uint64_t now_ns)
 	burst = MPN_MAX(p->share.tx_rate / RATE_BURST_PER_SEC,
 		(uint64_t)RATE_MIN_FRAMES * (p->nic->info.max_frame + RTE_VLAN_HLEN));
 	bucket_fill(&p->rate, p->share.tx_rate, burst, now_ns);
-	return p->rate.bytes >= flow_head_len(lane) ? p->rate.bytes : 0;
+	return p->rate.bytes >= flow_head_len(p->nic, lane) ? p->rate.bytes : 0;
 }
 
 void

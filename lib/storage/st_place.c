@@ -320,10 +320,13 @@ int
 st_place_init(struct st_nic *n)
 {
 	struct nic_post *post = mpn_nic_post(n->nic);
+	struct mpn_personality_info info;
 	struct st_place *pl;
 	int rc;
 
-	if (post == NULL)
+	/* A tagged header is longer than what stands in front of a page. */
+	mpn_personality_get_info(n->pers, &info);
+	if (post == NULL || info.vlan.vid != 0)
 		return 0;
 	rc = steer(n);
 	if (rc < 0)

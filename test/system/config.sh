@@ -13,6 +13,8 @@ personality start net_ring0 storage
 personality define net_ring0 net
 personality define net_ring1 storage
 personality load net_ring1 storage
+personality define net_ring1 net
+vlan add net_ring1 30 net
 volume add one mem:8M
 END
 

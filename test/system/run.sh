@@ -60,6 +60,8 @@ q wire-1500 240 wire.sh 1500
   wire-9000 240 wire.sh 9000
 q net-9000 180 net.sh 9000
   net-1500 180 net.sh 1500
+q vlan-1500 180 vlan.sh 1500
+  vlan-9000 180 vlan.sh 9000
 q mpnic 120 mpnic.sh
 q config 600 config.sh
 q socket 240 socket.sh

@@ -191,6 +191,28 @@ mac_has_six_bytes(void **state)
 }
 
 static void
+vlan_has_one_id_or_two(void **state)
+{
+	static const char *const bad[] = {"", "0", "4095", "65546", "-1", "10.", ".10", ".", "1.0",
+		"0.1", "4095.1", "1.4095", "1.2.3", "10,20", " 10", "10 ", "ten", "00000001.10",
+		"99999999999999999999"};
+	uint16_t outer = 7, vid = 7;
+	size_t i;
+
+	for (i = 0; i < MPN_ARRAY_SIZE(bad); i++) {
+		assert_int_equal(mpn_parse_vlan(bad[i], &outer, &vid), -EINVAL);
+		assert_int_equal(outer, 7);
+		assert_int_equal(vid, 7);
+	}
+	assert_int_equal(mpn_parse_vlan("4094", &outer, &vid), 0);
+	assert_int_equal(outer, 0);
+	assert_int_equal(vid, 4094);
+	assert_int_equal(mpn_parse_vlan("100.1", &outer, &vid), 0);
+	assert_int_equal(outer, 100);
+	assert_int_equal(vid, 1);
+}
+
+static void
 uuid_has_dashes_or_none(void **state)
 {
 	static const char *const good[] = {
@@ -397,6 +419,7 @@ main(void)
 		cmocka_unit_test(times_have_suffixes_and_fractions),
 		cmocka_unit_test(bools_have_four_spellings),
 		cmocka_unit_test(mac_has_six_bytes),
+		cmocka_unit_test(vlan_has_one_id_or_two),
 		cmocka_unit_test(uuid_has_dashes_or_none),
 		cmocka_unit_test(choice_is_an_index),
 		cmocka_unit_test(copy_never_cuts),

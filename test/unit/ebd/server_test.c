@@ -419,8 +419,8 @@ static void
 test_serves_on_a_nic_of_the_program(void **state)
 {
 	struct bench *b = bench_create(NULL, NULL, NULL);
-	struct mpn_nic *nic =
-		ebd_nic_create(&(struct mpn_nic_conf){.link = b->link, .server = true}, NULL);
+	struct mpn_nic *nic = ebd_nic_create(
+		&(struct mpn_nic_conf){.link = b->link, .server = true}, &(struct ebd_faces){0});
 	static uint8_t mem[4096];
 	struct ebd_server *s;
 	struct ebd_queue *q;

@@ -18,6 +18,9 @@ struct ends {
 	struct net_device *dev[2];
 };
 
+/* The number of a frame whose type is that of a tag: its first bytes are the tag's and the type behind it. */
+#define IN_VLAN(vid, type) rte_cpu_to_be_32((uint32_t)(vid) << 16 | (type))
+
 static void
 open_ends(struct ends *t)
 {
@@ -155,19 +158,101 @@ test_what_cannot_be_sent(void **state)
 	assert_int_equal(send_frame(&t, 0, IPV4, 0, 13), 1);
 	assert_int_equal(send_frame(&t, 0, 46, 0, 60), 1); /* an 802.3 length */
 	assert_int_equal(send_frame(&t, 0, IPV4, 0, 1515), 1);
-	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, 0, 1519), 1);
+	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(1, IPV4), 1519), 1);
 	m = make_frame(&t, 0, IPV4, 0, 60);
 	m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 	assert_int_equal(net_tx_burst(t.dev[0], &m, 1), 1);
 	/* These two may. */
 	assert_int_equal(send_frame(&t, 0, IPV4, 0, 1514), 1);
-	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, 0, 1518), 1);
+	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(1, IPV4), 1518), 1);
 	probe_poll(t.nic, 2, 2);
 	assert_int_equal(stats->tx_malformed, 2);
 	assert_int_equal(stats->tx_long, 2);
 	assert_int_equal(stats->tx_unable, 1);
 	assert_int_equal(stats->tx_frames, 2);
 	assert_int_equal(free_received(&t, 1), 2);
+	close_ends(&t);
+}
+
+/* The VLANs of others are not the host's to send in; the rest are, and come with their tags. */
+static void
+test_tagged_frames(void **state)
+{
+	struct probe probe = {0}, *arg = &probe;
+	struct mpn_personality *p;
+	const struct net_stats *stats;
+	struct ends t;
+
+	open_ends(&t);
+	stats = net_device_get_stats(t.dev[0]);
+	assert_int_equal(mpn_personality_define(t.nic[0], "probe", NULL, &p), 0);
+	assert_int_equal(mpn_personality_set_vlan(p, &(struct mpn_vlan){.vid = 10}), 0);
+	assert_int_equal(mpn_personality_load(p, &arg), 0);
+	/* VLAN 10, even for a type that nobody claims there; two tags; a tag that is none. */
+	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(10, PROBE_TYPE), 64), 1);
+	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(10, IPV4), 64), 1);
+	assert_int_equal(
+		send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(11, RTE_ETHER_TYPE_VLAN), 64), 1);
+	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(4095, IPV4), 64), 1);
+	probe_poll(t.nic, 2, 2);
+	assert_int_equal(stats->tx_reserved, 4);
+	assert_int_equal(free_received(&t, 1), 0);
+	/* Another VLAN, a priority tag, the type without a tag. */
+	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(11, PROBE_TYPE), 64), 1);
+	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(0, IPV4), 64), 1);
+	assert_int_equal(send_frame(&t, 0, PROBE_TYPE, 0, 64), 1);
+	probe_poll(t.nic, 2, 2);
+	assert_int_equal(stats->tx_reserved, 4);
+	assert_int_equal(free_received(&t, 1), 3);
+	close_ends(&t);
+}
+
+/* A tag that the port has taken off is in the frame again when the host gets it. */
+static void
+test_tags_come_whole(void **state)
+{
+	struct rte_mbuf *m;
+	struct ends t;
+	uint8_t want[68];
+
+	open_ends(&t);
+	t.nic[1]->rx_flags = RTE_MBUF_F_RX_VLAN_STRIPPED;
+	m = make_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(0x2000 | 11, IPV4), 68);
+	memcpy(want, rte_pktmbuf_mtod(m, void *), sizeof(want));
+	assert_int_equal(rte_vlan_strip(m), 0);
+	assert_int_equal(mpn_flow_tx(t.p[0], &m, 1), 1);
+	probe_poll(t.nic, 2, 2);
+	assert_int_equal(net_rx_burst(t.dev[1], &m, 1), 1);
+	assert_int_equal(m->pkt_len, sizeof(want));
+	assert_memory_equal(rte_pktmbuf_mtod(m, void *), want, sizeof(want));
+	assert_false(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED);
+	rte_pktmbuf_free(m);
+	close_ends(&t);
+}
+
+/* In a VLAN of its own it is an interface like any other: the host sees no tags, and may send none. */
+static void
+test_host_in_a_vlan(void **state)
+{
+	struct ends t;
+
+	open_ends(&t);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(mpn_personality_stop(t.p[i]), 0);
+		assert_int_equal(mpn_personality_unload(t.p[i]), 0);
+		assert_int_equal(
+			mpn_personality_set_vlan(t.p[i], &(struct mpn_vlan){.vid = 10}), 0);
+		assert_int_equal(mpn_personality_load(t.p[i], NULL), 0);
+		assert_int_equal(mpn_personality_start(t.p[i]), 0);
+		t.dev[i] = net_device_get(t.p[i]);
+	}
+	assert_int_equal(send_frame(&t, 0, IPV4, 0, 1514), 1);
+	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(11, IPV4), 64), 1);
+	probe_poll(t.nic, 2, 2);
+	assert_int_equal(mpn_nic_get_stats(t.nic[0])->tx_bytes, 1518);
+	assert_int_equal(net_device_get_stats(t.dev[0])->tx_reserved, 1);
+	assert_int_equal(net_device_get_stats(t.dev[1])->rx_bytes, 1514);
+	assert_int_equal(free_received(&t, 1), 1);
 	close_ends(&t);
 }
 
@@ -195,7 +280,7 @@ test_what_is_dropped_on_the_way_in(void **state)
 	assert_int_equal(stats->rx_length, 1);
 	send_raw(&t, make_frame(&t, 0, IPV4, 0, 1515));
 	assert_int_equal(stats->rx_long, 1);
-	send_raw(&t, make_frame(&t, 0, RTE_ETHER_TYPE_VLAN, 0, 1519));
+	send_raw(&t, make_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(1, IPV4), 1519));
 	assert_int_equal(stats->rx_long, 2);
 	send_raw(&t, make_frame(&t, 0, IPV4, 0, 13));
 	assert_int_equal(stats->rx_runt, 1);
@@ -370,6 +455,9 @@ main(void)
 		cmocka_unit_test(test_frames_come_whole_and_in_order),
 		cmocka_unit_test(test_reserved_types_are_refused),
 		cmocka_unit_test(test_what_cannot_be_sent),
+		cmocka_unit_test(test_tagged_frames),
+		cmocka_unit_test(test_tags_come_whole),
+		cmocka_unit_test(test_host_in_a_vlan),
 		cmocka_unit_test(test_what_is_dropped_on_the_way_in),
 		cmocka_unit_test(test_promiscuous),
 		cmocka_unit_test(test_a_host_that_does_not_take_them),

@@ -205,6 +205,19 @@ probe_start(struct mpn_nic *nic, struct probe *probe)
 	assert_int_equal(mpn_personality_start(p), 0);
 }
 
+struct mpn_personality *
+probe_add(struct mpn_nic *nic, struct probe *probe, const char *name, uint16_t vid, uint16_t outer)
+{
+	struct mpn_personality *p;
+
+	assert_int_equal(mpn_personality_define(nic, "probe", name, &p), 0);
+	assert_int_equal(
+		mpn_personality_set_vlan(p, &(struct mpn_vlan){.vid = vid, .outer = outer}), 0);
+	assert_int_equal(mpn_personality_load(p, &probe), 0);
+	assert_int_equal(mpn_personality_start(p), 0);
+	return p;
+}
+
 /* Append len bytes of room, in as many segments as it takes. */
 static bool
 append_room(struct mpn_nic *nic, struct rte_mbuf *m, uint32_t len)

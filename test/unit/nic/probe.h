@@ -59,6 +59,10 @@ struct mpn_nic *probe_nic(const char *link, bool server, uint16_t mtu);
 /* Define, load and start the probe on the NIC. */
 void probe_start(struct mpn_nic *nic, struct probe *probe);
 
+/* The same with a name, in a VLAN; vid 0: none. */
+struct mpn_personality *
+probe_add(struct mpn_nic *nic, struct probe *probe, const char *name, uint16_t vid, uint16_t outer);
+
 /*
  * A frame of len bytes to dst (NULL: broadcast) with frame type type, number and pattern. In as many
  * segments as the data room of the pool asks for.
