@@ -276,9 +276,10 @@ static void
 test_config_is_what_the_sections_save(void **state)
 {
 	assert_string_equal(printed(print_config, false), "define nic0 one\ndefine nic1 \"two\n");
-	assert_string_equal(
-		printed(print_config, true), "{\n  \"config\": [\n    \"define nic0 one\",\n    "
-					     "\"define nic1 \\\"two\"\n  ]\n}\n");
+	assert_non_null(strstr(printed(print_config, true), "\"config\": [\n"));
+	assert_non_null(strstr(printed(print_config, true), "    \"define nic0 one\",\n"));
+	assert_non_null(
+		strstr(printed(print_config, true), "    \"define nic1 \\\"two\"\n  ]\n}\n"));
 }
 
 static void
