@@ -149,10 +149,10 @@ ebd_arena_alloc(struct ebd_client *c, size_t bytes)
 	return st_arena_alloc(c->nic, bytes, 0);
 }
 
-void
+int
 ebd_arena_free(void *mem)
 {
-	st_arena_free(mem);
+	return st_arena_free(mem);
 }
 
 int

@@ -362,7 +362,18 @@ int ebd_ceiling_run(struct ebd_client *c, const struct ebd_ceiling_conf *conf,
  * @return NULL with errno ENOMEM
  */
 void *ebd_arena_alloc(struct ebd_client *c, size_t bytes);
-void ebd_arena_free(void *mem);
+/**
+ * Give such memory back when no request uses it any more. NULL is allowed. Any thread.
+ *
+ * A request under way that has sent from the memory without a copy, or that receives in place, is noticed:
+ * an error line says so, and the memory stays until that request has ended. What cannot be noticed is a
+ * request that has not begun, or is copied: it would read or write memory that may be somebody else's by
+ * then. So wait for completions first. The same holds for any other memory that is freed, unmapped or used
+ * for something else while a request has it: the library sees that for none of it.
+ * @return 0, -EBUSY (a request uses it; the memory goes by itself when that has ended), -ENOENT (it is not
+ *   from ebd_arena_alloc(), or was given back before)
+ */
+int ebd_arena_free(void *mem);
 
 /**
  * Lend the library memory that cannot come from an arena: a guest's, a mapped file's. Writes from it leave
@@ -372,8 +383,10 @@ void ebd_arena_free(void *mem);
  */
 int ebd_mem_register(void *mem, size_t bytes);
 /**
- * Take lent memory back. No request uses it any more; frames may still refer to it, and leave with the
- * rounds of ebd_poll(). Any thread.
+ * Take lent memory back. No request should use it any more; frames may still refer to it, and leave with the
+ * rounds of ebd_poll(). A write under way that has sent from it is noticed, logged, and waited for; not noticed
+ * are requests that have not begun, reads into it, and memory that is freed or unmapped without this call.
+ * Any thread.
  * @param mem  as it was lent
  * @return 0: nobody reads it any more; -EBUSY: not yet, call it again; -ENOENT: it is not lent
  */

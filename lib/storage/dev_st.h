@@ -239,10 +239,14 @@ int dev_st_nic_copy_stats(struct mpn_nic *nic, struct st_copy_stats *stats);
  */
 void *st_arena_alloc(struct mpn_nic *nic, size_t bytes, size_t align);
 /**
- * Give an arena back. Frames that still refer to it are safe: the memory goes when the last of them
- * has gone. NULL is allowed. Any thread.
+ * Give an arena back when no request uses it any more. Frames that still refer to it are safe: the memory
+ * goes when the last of them has gone. A request under way that has sent from the arena without a copy, or
+ * waits for data in place, is noticed: it is logged, and the memory stays until the request has ended. Not
+ * noticed is one that has not begun, or is copied: that one reads or writes what is somebody else's then.
+ * NULL is allowed. Any thread.
+ * @return 0, -EBUSY (a request uses it; it goes by itself when that has ended), -ENOENT (no arena begins at mem)
  */
-void st_arena_free(void *mem);
+int st_arena_free(void *mem);
 /** True when [mem, mem + len) lies in one arena. */
 bool st_arena_owns(const void *mem, size_t len);
 

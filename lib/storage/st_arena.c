@@ -7,6 +7,7 @@
 
 #include <rte_malloc.h>
 
+#include "mpn_log.h"
 #include "st_arena.h"
 #include "st_mutant.h"
 
@@ -80,7 +81,21 @@ changed(void)
 static bool
 frames_are_home(const struct st_arena *a)
 {
-	return __atomic_load_n(&a->shinfo.refcnt, __ATOMIC_ACQUIRE) == 1 || ST_MUTATE(arena_early);
+	return __atomic_load_n(&a->shinfo.refcnt, __ATOMIC_ACQUIRE) == 1;
+}
+
+static uint32_t
+nb_users(const struct st_arena *a)
+{
+	return __atomic_load_n(&a->users, __ATOMIC_ACQUIRE);
+}
+
+/* A command under way may send again what it has sent, and that is a copy made then. */
+static bool
+is_out_of_use(const struct st_arena *a)
+{
+	return (frames_are_home(a) && (nb_users(a) == 0 || ST_MUTATE(users_ignored))) ||
+	       ST_MUTATE(arena_early);
 }
 
 static unsigned
@@ -89,7 +104,7 @@ reap_locked(void)
 	uint32_t i = 0;
 
 	while (i < nb_waiting) {
-		if (!frames_are_home(waiting[i])) {
+		if (!is_out_of_use(waiting[i])) {
 			i++;
 			continue;
 		}
@@ -138,6 +153,7 @@ insert(struct registry *r, uintptr_t base, size_t bytes)
 		return -ENOMEM;
 	a->base = base;
 	a->bytes = bytes;
+	a->users = 0;
 	a->shinfo.free_cb = ignore_last_frame;
 	rte_mbuf_ext_refcnt_set(&a->shinfo, 1);
 	at = lower_bound(r->live, r->nb, base);
@@ -197,20 +213,33 @@ st_arena_alloc(struct mpn_nic *nic, size_t bytes, size_t align)
 	return st_arena_alloc_on(info.socket_id, bytes, align);
 }
 
-void
+int
 st_arena_free(void *mem)
 {
 	struct st_arena *a;
+	uint32_t users = 0;
+	size_t bytes = 0;
 
 	if (mem == NULL)
-		return;
+		return 0;
 	pthread_mutex_lock(&lock);
 	a = take_out(&arenas, mem);
 	if (a != NULL) {
+		users = nb_users(a);
+		bytes = a->bytes;
 		waiting[nb_waiting++] = a;
 		(void)reap_locked();
 	}
 	pthread_mutex_unlock(&lock);
+	if (a == NULL)
+		return mpn_log_err(ENOENT, "storage", "%p was freed and is no arena", mem);
+	if (users == 0)
+		return 0;
+	return mpn_log_err(EBUSY, "storage",
+		"an arena of %zu bytes at %p was freed with %u commands under way that read or "
+		"write it: "
+		"it stays until they have ended",
+		bytes, mem, users);
 }
 
 bool
@@ -253,18 +282,20 @@ int
 st_lent_unregister(void *mem)
 {
 	struct st_arena **at, *a;
+	uint32_t users = 0;
 	int rc = -ENOENT;
 
 	pthread_mutex_lock(&lock);
 	a = take_out(&lent, mem);
 	if (a != NULL) {
+		users = nb_users(a);
 		a->next = leaving;
 		leaving = a;
 	}
 	for (at = &leaving; *at != NULL && (*at)->base != (uintptr_t)mem; at = &(*at)->next)
 		;
 	a = *at;
-	if (a != NULL && !frames_are_home(a)) {
+	if (a != NULL && !is_out_of_use(a)) {
 		rc = -EBUSY;
 	} else if (a != NULL) {
 		*at = a->next;
@@ -273,6 +304,11 @@ st_lent_unregister(void *mem)
 		rc = 0;
 	}
 	pthread_mutex_unlock(&lock);
+	/* Said once: the caller asks again until it is out of use. */
+	if (users > 0)
+		mpn_log(MPN_LOG_ERR, "storage",
+			"memory at %p that was lent is taken back with %u writes from it under way",
+			mem, users);
 	return rc;
 }
 

@@ -24,6 +24,8 @@ struct st_arena {
 	uintptr_t base;
 	size_t bytes;
 	struct rte_mbuf_ext_shared_info shinfo; /* refcnt: 1 and the frames that refer to it */
+	uint32_t
+		users; /* commands under way that sent from it by reference, or posted pages of it */
 	struct st_arena *next; /* of the unused ones */
 };
 

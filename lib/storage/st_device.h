@@ -27,6 +27,9 @@ struct st_cmd {
 	uint32_t ref_tag; /* the tag these have */
 	struct xfer_lent lent; /* frames of a loan that are kept */
 	struct xfer_placed placed; /* pages of it in the ring */
+	bool misplaced; /* data came where it does not belong */
+	struct st_arena
+		*lender; /* of memory that frames or the ring refer to: it must not go now */
 	union {
 		struct rte_mbuf *frames[WIRE_EBD_MAX_FRAGS]; /* and the frames they went in */
 		void *kept[WIRE_EBD_MAX_FRAGS]; /* those of a loan */
@@ -87,6 +90,8 @@ void st_request_abort(struct net_st_device *dev, struct st_request *req, uint64_
  * @return bytes there
  */
 uint32_t st_cmd_locate(struct st_cmd *cmd, uint32_t off, uint8_t **at);
+/* The arena is in use until the command ends. */
+void st_cmd_use(struct st_cmd *cmd, struct st_arena *arena);
 /* Callbacks of the engine. */
 void st_cmd_finish(struct xfer_cmd *xfer, int status);
 void

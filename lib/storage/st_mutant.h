@@ -17,7 +17,9 @@
 	X(lend_volume, "memory of a volume is lent") \
 	X(kept_early, "the frames of a write are freed before the back end is done") \
 	X(arena_early, "an arena is freed under its frames") \
-	X(page_unheld, "an arena is freed under its pages in the ring")
+	X(page_unheld, "an arena is freed under its pages in the ring") \
+	X(users_ignored, "memory goes although a command under way may send it again") \
+	X(stage_early, "a staging buffer is used again under its frames")
 
 #ifdef ST_MUTANTS
 enum st_mutant {

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "mpn_log.h"
 #include "nic_post.h"
 #include "st_device.h"
 #include "st_mutant.h"
@@ -13,6 +14,7 @@ struct st_place {
 	struct st_nic *nic;
 	struct xfer_place *core;
 	uint8_t *bounce;
+	uint64_t misplaced; /* fragments at an address that was not the caller's */
 };
 
 static struct st_cmd *
@@ -107,8 +109,10 @@ hold(void *ctx, struct xfer_page *page)
 {
 	struct st_arena *arena = page->owner;
 
-	if (!ST_MUTATE(page_unheld))
-		__atomic_fetch_add(&arena->shinfo.refcnt, 1, __ATOMIC_RELAXED);
+	if (ST_MUTATE(page_unheld))
+		return;
+	__atomic_fetch_add(&arena->shinfo.refcnt, 1, __ATOMIC_RELAXED);
+	st_cmd_use(cmd_of_read(page->read), arena);
 }
 
 static void
@@ -217,6 +221,32 @@ page_of_frame(const struct st_place *pl, const void *payload)
 	return page != NULL && page->mem == payload ? page : NULL;
 }
 
+/*
+ * Where the request wants it, found once more from the request's side: the last look before the buffer is
+ * the caller's. In builds with assertions; what does not pass fails, is counted and logged.
+ */
+static bool
+check_address(
+	struct st_place *pl, struct st_cmd *cmd, uint32_t off, const void *payload, uint32_t len)
+{
+#ifndef NDEBUG
+	uint8_t *at = NULL;
+
+	if (mpn_likely(st_cmd_locate(cmd, off, &at) >= len && at == payload))
+		return true;
+	cmd->misplaced = true;
+	if (pl->misplaced++ == 0)
+		mpn_log(MPN_LOG_ERR, "storage",
+			"%s: data of a read in place is at %p and belongs at %p: the buffers were "
+			"changed "
+			"under way, or the library is wrong",
+			pl->nic->info.name, payload, (void *)at);
+	return false;
+#else
+	return true;
+#endif
+}
+
 void
 st_place_data(void *ctx, struct xfer_cmd *xfer, uint32_t off, const void *payload, uint32_t len)
 {
@@ -233,7 +263,8 @@ st_place_data(void *ctx, struct xfer_cmd *xfer, uint32_t off, const void *payloa
 		nic_post_owns(pl->post, *pl->nic->rx_slot))) {
 	case XFER_PLACE_IN_PLACE:
 		dev->copy.wire += len;
-		dev->copy.in_place += len;
+		if (mpn_likely(check_address(pl, cmd, off, payload, len)))
+			dev->copy.in_place += len;
 		break;
 	case XFER_PLACE_BOUNCE:
 		st_copy(&dev->copy, ST_COPY_rx_bounce, cmd->pages[idx]->bounce, payload, len);
@@ -363,6 +394,12 @@ st_place_stats(const struct st_nic *n)
 	return xfer_place_stats(n->place->core);
 }
 
+uint64_t
+st_place_misplaced(const struct st_nic *n)
+{
+	return n->place->misplaced;
+}
+
 void
 st_place_print(const struct st_nic *n, struct mpn_out *o)
 {
@@ -380,5 +417,6 @@ st_place_print(const struct st_nic *n, struct mpn_out *o)
 #define X(name, text) mpn_out_u64(o, #name, stats->name);
 	XFER_PLACE_LIST(X)
 #undef X
+	mpn_out_u64(o, "misplaced", pl->misplaced);
 	mpn_out_close(o);
 }

@@ -35,6 +35,8 @@ void st_place_recall(struct st_nic *n);
 uint32_t st_place_quantum(const struct net_st_device *dev);
 
 const struct xfer_place_stats *st_place_stats(const struct st_nic *n);
+/* Fragments whose address was not the caller's: their reads failed. In builds with assertions. */
+uint64_t st_place_misplaced(const struct st_nic *n);
 void st_place_print(const struct st_nic *n, struct mpn_out *o);
 
 #endif

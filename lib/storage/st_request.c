@@ -162,6 +162,11 @@ st_cmd_finish(struct xfer_cmd *xfer, int status)
 		revoke_frames(cmd);
 	if (req->loan)
 		status = st_loan_finish(cmd, req, status);
+	if (mpn_unlikely(cmd->misplaced))
+		status = -EIO;
+	if (cmd->lender != NULL)
+		__atomic_fetch_sub(&cmd->lender->users, 1, __ATOMIC_RELEASE);
+	cmd->lender = NULL;
 	cmd->req = NULL;
 	cmd->next = dev->free_cmds;
 	dev->free_cmds = cmd;
@@ -299,6 +304,8 @@ st_requests_cut(struct net_st_device *dev, uint64_t now_ns)
 		cmd->at_buf = cmd->buf;
 		cmd->at_buf_off = cmd->buf_off;
 		cmd->by_ref = 0;
+		cmd->lender = NULL;
+		cmd->misplaced = false;
 		xfer_lent_init(&cmd->lent, cmd->kept, req->nb_lent);
 		cmd->xfer.done = st_cmd_finish;
 		cmd->xfer.op = req->op;
@@ -316,6 +323,16 @@ st_requests_cut(struct net_st_device *dev, uint64_t now_ns)
 }
 
 /* ---- Data ---- */
+
+/* Of several the first is counted: whoever gives back one of them has mistaken all of the request. */
+void
+st_cmd_use(struct st_cmd *cmd, struct st_arena *arena)
+{
+	if (cmd->lender != NULL)
+		return;
+	cmd->lender = arena;
+	__atomic_fetch_add(&arena->users, 1, __ATOMIC_RELAXED);
+}
 
 static inline uint32_t
 locate(struct st_cmd *cmd, uint32_t off, uint8_t **at)
@@ -433,6 +450,7 @@ send_payload(struct net_st_device *dev, struct xfer_tx *tx)
 		send_copy(dev->nic, cmd, tx);
 		return;
 	}
+	st_cmd_use(cmd, mpn_container_of(pieces[0].ref, struct st_arena, shinfo));
 	cmd->by_ref |= 1ull << idx;
 	cmd->ref_tag = cmd->xfer.tag;
 	cmd->frames[idx] = m;

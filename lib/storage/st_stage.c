@@ -7,6 +7,7 @@
 
 #include "mpn_err.h"
 #include "st_arena.h"
+#include "st_mutant.h"
 #include "st_stage.h"
 
 static pthread_mutex_t retired_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -126,6 +127,7 @@ st_stage_get(struct st_stage_pool *pool)
 void
 st_stage_put(struct st_stage *stage)
 {
-	if (__atomic_sub_fetch(&stage->shinfo.refcnt, 1, __ATOMIC_ACQ_REL) == 0)
+	if (__atomic_sub_fetch(&stage->shinfo.refcnt, 1, __ATOMIC_ACQ_REL) == 0 ||
+		ST_MUTATE(stage_early))
 		recycle(stage);
 }

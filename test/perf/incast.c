@@ -5,7 +5,10 @@
  * Many writers, one server: with grants, and with everything let in at once. In virtual time: all links
  * have 10 Gbit/s and 5 us, the switch's port to the server has a queue of 512 KiB.
  *
- *	incast [--quick]
+ *	incast [--quick | --check]
+ *
+ * --check: does the server hold no more than the staging buffers of doc/architecture.md, however many
+ * write, and more where that rule is taken out?
  */
 
 #include <stdio.h>
@@ -17,6 +20,8 @@ static const unsigned writers[] = {1, 2, 4, 8, 16, 32, 64};
 #define NB_STEPS (sizeof(writers) / sizeof(writers[0]))
 #define MODES 3
 #define STAGES 64 /* large staging buffers of a server, see ebd_server_create() */
+#define STAGE_BYTES (128 << 10)
+#define WRITE_BYTES (64 << 10)
 
 #define PUSHED 2 /* of them */
 
@@ -34,7 +39,7 @@ measure(uint64_t run_ns)
 			struct vnet_conf conf = {
 				.nb_ini = writers[i],
 				.depth = 16,
-				.len = 65536,
+				.len = WRITE_BYTES,
 				.write = true,
 				.gbps = 10,
 				.delay_ns = 5000,
@@ -53,16 +58,47 @@ measure(uint64_t run_ns)
 	return 0;
 }
 
+static int
+check(void)
+{
+	const uint64_t bound = (uint64_t)STAGES * STAGE_BYTES,
+		       held = (uint64_t)STAGES * WRITE_BYTES;
+	int bad = 0;
+
+	for (unsigned mode = 0; mode < MODES; mode++) {
+		for (unsigned i = 0; i < NB_STEPS; i++) {
+			uint64_t got = results[mode][i].bufs_max;
+			/* Enough of them have all buffers in use, and the rest waits. */
+			bool full = writers[i] >= 16;
+			bool good = mode == PUSHED
+					    ? !full || got > 2 * held
+					    : got <= held && got <= bound && (!full || got == held);
+
+			if (good)
+				continue;
+			printf("%s, %u writers: the server held %llu bytes; the staging buffers "
+			       "have %llu\n",
+				names[mode], writers[i], (unsigned long long)got,
+				(unsigned long long)bound);
+			bad = 1;
+		}
+	}
+	return bad;
+}
+
 int
 main(int argc, char **argv)
 {
-	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+	bool checks = argc > 1 && strcmp(argv[1], "--check") == 0;
+	bool quick = checks || (argc > 1 && strcmp(argv[1], "--quick") == 0);
 	unsigned mode, i;
 
 	if (measure(quick ? 50000000 : 500000000) < 0) {
 		fputs("incast: a run did not open its sessions\n", stderr);
 		return 1;
 	}
+	if (checks)
+		return check();
 	printf("In virtual time, from a seed: the real engines, links of 10 Gbit/s and 5 us, a "
 	       "switch that queues 512 "
 	       "KiB towards\nthe server; writes of 64 KiB in frames of 8 KiB, 16 by each writer at "

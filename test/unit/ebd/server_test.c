@@ -169,6 +169,70 @@ test_memory_is_what_the_formula_says(void **state)
 	bench_destroy(b);
 }
 
+#define WRITERS 64
+#define WRITER_DEPTH 16
+#define WRITER_BYTES (128u << 10)
+
+struct writer {
+	struct ebd_queue *q;
+	struct ebd_io ios[WRITER_DEPTH];
+	unsigned done, errors;
+};
+
+static void
+count_written(struct ebd_io *io, int status, void *arg)
+{
+	struct writer *w = arg;
+
+	w->done++;
+	w->errors += status != 0;
+}
+
+/* As many as there may be, each with all it can have under way, to a volume that takes its time. */
+static void
+test_memory_of_many_writers_at_full_load(void **state)
+{
+	struct bench *b = bench_create(
+		NULL, NULL, (const char *const[]){"disk", "delay:write=2ms:mem:64M", NULL});
+	const uint64_t staging = 512 * 8192 + 64 * 131072;
+	const uint64_t formula = 64 * (512 + 128 * 320) + staging + (1 << 20);
+	struct writer *writers = calloc(WRITERS, sizeof(*writers)), *w;
+	struct ebd_server_stats before, after;
+	uint8_t *mem = calloc(1, WRITER_BYTES);
+	struct ebd_io *io;
+	unsigned i, k;
+
+	ebd_server_get_stats(b->server, &before);
+	for (i = 0; i < WRITERS; i++)
+		writers[i].q = bench_open(b, "disk");
+	for (k = 0; k < WRITER_DEPTH; k++) {
+		for (i = 0; i < WRITERS; i++) {
+			w = &writers[i];
+			io = &w->ios[k];
+			ebd_prep_write(io, mem, WRITER_BYTES,
+				(uint64_t)((i * WRITER_DEPTH + k) % 512) * WRITER_BYTES, 0);
+			ebd_io_set_callback(io, count_written, w);
+			assert_int_equal(ebd_submit_burst(w->q, &io, 1), 1);
+		}
+	}
+	for (i = 0; i < WRITERS; i++) {
+		bench_poll_until(b, writers[i].q, writers[i].done == WRITER_DEPTH);
+		assert_int_equal(writers[i].errors, 0);
+	}
+	ebd_server_get_stats(b->server, &after);
+	assert_int_equal(after.sessions, WRITERS);
+	assert_int_equal(after.write_bytes, (uint64_t)WRITERS * WRITER_DEPTH * WRITER_BYTES);
+	assert_true(after.memory <= formula);
+	assert_int_equal(after.memory, before.memory);
+	/* The load was one: it wanted sixteen times what there is, and had nearly all of that. */
+	assert_in_range(after.buffers_max, 48 * 131072, staging);
+	for (i = 0; i < WRITERS; i++)
+		ebd_queue_close(writers[i].q);
+	free(writers);
+	free(mem);
+	bench_destroy(b);
+}
+
 /* Fewer descriptors than commands: the rest waits its turn. */
 static void
 test_commands_wait_for_descriptors(void **state)
@@ -466,6 +530,7 @@ main(void)
 		cmocka_unit_test(test_errors_of_volumes),
 		cmocka_unit_test(test_bad_exports),
 		cmocka_unit_test(test_memory_is_what_the_formula_says),
+		cmocka_unit_test(test_memory_of_many_writers_at_full_load),
 		cmocka_unit_test(test_commands_wait_for_descriptors),
 		cmocka_unit_test(test_dead_clients_are_collected),
 		cmocka_unit_test(test_second_client_with_the_same_identity_fences),

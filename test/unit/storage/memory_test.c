@@ -3,6 +3,7 @@
 
 /* Arenas and staging buffers. */
 
+#include "../nic/probe.h"
 #include "bed.h"
 #include "st_stage.h"
 
@@ -94,6 +95,74 @@ test_lent_memory_is_sent_from(void **state)
 	}
 	free(mem);
 	bed_destroy(b);
+}
+
+/*
+ * A caller who takes memory away from a write: he is told, and nothing of it goes while the command may
+ * send it again, although all frames have been read.
+ */
+static void
+test_memory_that_is_taken_from_a_write(void **state)
+{
+	struct bed *b = bed_create(&(struct bed_conf){.mapped = true});
+	const uint32_t len = 8192;
+
+	for (unsigned i = 0; i < 2; i++) {
+		bool lent = i == 1;
+		uint8_t *mem = lent ? malloc(len) : st_arena_alloc(b->nics[0], len, 0);
+		struct st_buffer buf = {.data = mem, .len = len};
+		struct st_request req = {.bufs = &buf, .nb_bufs = 1, .op = WIRE_WRITE, .len = len};
+		unsigned before = b->completions;
+
+		assert_non_null(mem);
+		if (lent)
+			assert_int_equal(st_lent_register(mem, len), 0);
+		bed_fill(mem, len, i);
+		b->hold = true;
+		bed_xmit(b, &req);
+		bed_poll_until(b, b->nb_held == 1);
+		for (unsigned k = 0; k < 100; k++)
+			bed_poll(b);
+		probe_catch_log();
+		assert_int_equal(lent ? st_lent_unregister(mem) : st_arena_free(mem), -EBUSY);
+		assert_non_null(strstr(probe_release_log(),
+			lent ? "taken back with 1 writes" : "freed with 1 commands under way"));
+		/* That was said once. */
+		probe_catch_log();
+		if (lent)
+			assert_int_equal(st_lent_unregister(mem), -EBUSY);
+		else
+			assert_int_equal(st_arena_reap(), 1);
+		assert_int_equal(probe_log_lines(), 0);
+		(void)probe_release_log();
+		bed_release(b);
+		bed_poll_until(b, b->completions == before + 1);
+		assert_int_equal(req.status, 0);
+		bed_assert_filled(b->disk, len, i);
+		if (lent) {
+			bed_poll_until(b, st_lent_unregister(mem) == 0);
+			free(mem);
+		} else {
+			bed_poll_until(b, st_arena_reap() == 0);
+		}
+	}
+	bed_destroy(b);
+}
+
+/* Given back twice, or never taken. */
+static void
+test_what_is_no_arena(void **state)
+{
+	uint8_t *mem = st_arena_alloc_on(-1, 4096, 0), stack[16];
+
+	probe_catch_log();
+	assert_int_equal(st_arena_free(stack), -ENOENT);
+	assert_int_equal(st_arena_free(mem + 1), -ENOENT);
+	assert_int_equal(probe_log_lines(), 2);
+	assert_int_equal(st_arena_free(mem), 0);
+	assert_int_equal(st_arena_free(mem), -ENOENT);
+	assert_non_null(strstr(probe_release_log(), "is no arena"));
+	assert_int_equal(st_arena_free(NULL), 0);
 }
 
 static void
@@ -270,6 +339,8 @@ main(void)
 		cmocka_unit_test(test_arena_owns_what_it_gave),
 		cmocka_unit_test(test_lent_memory),
 		cmocka_unit_test(test_lent_memory_is_sent_from),
+		cmocka_unit_test(test_memory_that_is_taken_from_a_write),
+		cmocka_unit_test(test_what_is_no_arena),
 		cmocka_unit_test(test_views_follow),
 		cmocka_unit_test(test_staging_comes_back_with_the_last_holder),
 		cmocka_unit_test(test_two_staging_buffers_are_enough),

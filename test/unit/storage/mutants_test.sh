@@ -25,6 +25,9 @@ lend_volume	loan		test_a_later_write_does_not_change_what_is_lent
 kept_early	scribble	test_nobody_sees_what_comes_after_completion_over_virtio
 arena_early	copy		test_an_arena_outlives_its_frames
 page_unheld	place		test_freed_arena_waits_for_its_pages
+arena_early	memory		test_lent_memory
+users_ignored	memory		test_memory_that_is_taken_from_a_write
+stage_early	memory		test_staging_comes_back_with_the_last_holder
 '
 
 find_program() {
