@@ -41,6 +41,8 @@ q signals-vhost-int 120 signals.sh vhost INT
   signals-vhost-term 120 signals.sh vhost TERM
   signals-memif-int 120 signals.sh memif INT
 q place 180 place.sh
+q place-kill-in-place 180 place_kill.sh in-place
+  place-kill-loan 180 place_kill.sh loan
 q perf-vhost 120 perf.sh vhost
   perf-memif 120 perf.sh memif
 q ceiling-vhost 120 ceiling.sh vhost 9000

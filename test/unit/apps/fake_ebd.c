@@ -109,10 +109,11 @@ ebd_arena_alloc(struct ebd_client *c, size_t bytes)
 	return aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
 }
 
-void
+int
 ebd_arena_free(void *mem)
 {
 	free(mem);
+	return 0;
 }
 
 static void
