@@ -244,9 +244,8 @@ read_opt(const struct link_kind *kind, const char *text, size_t len, struct link
 
 	if (key == len || key >= sizeof(opt->key) || len - key > sizeof(opt->value))
 		return false;
-	*opt = (struct link_opt){0};
-	memcpy(opt->key, text, key);
-	memcpy(opt->value, eq + 1, len - key - 1);
+	(void)snprintf(opt->key, sizeof(opt->key), "%.*s", (int)key, text);
+	(void)snprintf(opt->value, sizeof(opt->value), "%.*s", (int)(len - key - 1), eq + 1);
 	return kind_has_key(kind, opt->key);
 }
 
@@ -266,10 +265,8 @@ parse_devargs(const char *arg, struct link_spec *spec)
 		}
 		if (used + len + 2 > sizeof(spec->arg))
 			return -EINVAL;
-		if (used > 0)
-			spec->arg[used++] = ',';
-		memcpy(spec->arg + used, arg, len);
-		used += len;
+		used += (size_t)snprintf(spec->arg + used, sizeof(spec->arg) - used, "%s%.*s",
+			used > 0 ? "," : "", (int)len, arg);
 	}
 	return used > 0 ? 0 : -EINVAL;
 }
