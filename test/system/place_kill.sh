@@ -22,7 +22,7 @@ up() {
 load() { # VOLUME [more arguments]
 	start perf "${CLIENT_CMD[@]}" "$EBD" perf --link "$link" "${MTU_ARGS[@]}" "$1" --rw randrw --size 1M --depth 64 \
 		--verify --stats-period 100ms --fail-after 30s --placement "$placement" --json "${@:2}"
-	wait_for 20 grep -q kIOPS perf.err || fail "perf did not start"
+	wait_for 60 grep -q kIOPS perf.err || fail "perf did not start"
 }
 
 expect_good() { # BLOCKS that were checked at least
