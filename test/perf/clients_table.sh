@@ -55,7 +55,7 @@ wanted() { # NAME
 # ---- Those who measure; each gives IOPS ----
 
 fio_iops() { # fio options
-	fio --name=x --rw=randread --bs=4k --iodepth=32 --time_based --runtime="$seconds" --randrepeat=0 \
+	fio --name=x --thread --rw=randread --bs=4k --iodepth=32 --time_based --runtime="$seconds" --randrepeat=0 \
 		--norandommap --output-format=terse --terse-version=3 "$@" 2>>fio.log | tail -n 1 | cut -d';' -f8
 }
 
@@ -85,6 +85,8 @@ is_number() {
 	[[ $1 =~ ^[1-9][0-9]*$ ]]
 }
 
+active=() # processes of our side
+
 # Take turns, print the row.
 row() { # NAME COMPARED_WITH WANTED [OURS...] -- [THEIRS...]
 	local name=$1 other=$2 wanted=$3 ours=() ratio low high a b
@@ -99,7 +101,11 @@ row() { # NAME COMPARED_WITH WANTED [OURS...] -- [THEIRS...]
 	: >theirs
 	: >ratios
 	for _ in $(seq "$runs"); do
-		b=$("$@") && a=$("${ours[@]}")
+		# Who does not measure must not run.
+		[ ${#active[@]} -eq 0 ] || kill -STOP "${active[@]}"
+		b=$("$@") || b=
+		[ ${#active[@]} -eq 0 ] || kill -CONT "${active[@]}"
+		a=$("${ours[@]}") || a=
 		is_number "$a" && is_number "$b" || die "$name: a run gave no number"
 		echo "$a" >>ours
 		echo "$b" >>theirs
@@ -133,14 +139,15 @@ kit() { # SOCKET ARGUMENTS
 }
 
 serve() { # NAME=SPEC
-	start serve "$EBD" serve --link "vhost:$T/ebd.sock" --volume "$1" --idle yield
-	SERVER=$LAST_PID
+	start serve "$EBD" serve --link "vhost:$T/ebd.sock" --volume "$1"
+	active=("$LAST_PID")
 	wait_until grep -qx ready serve.log
 }
 
-end() { # PID...
-	kill "$@"
-	wait "$@" 2>/dev/null || true
+end_ours() {
+	kill "${active[@]}"
+	wait "${active[@]}" 2>/dev/null || true
+	active=()
 }
 
 fill() { # fio options
@@ -165,13 +172,15 @@ measure_plugin() {
 	kit ebd.nbd "$PLUGIN" link="virtio:$T/ebd.sock" volume=mem
 	local plugin=$LAST_PID copied bounced wire
 
+	active+=("$plugin")
+
 	row "fio by NBD, through nbdkit with the plugin" "nbdkit's memory plugin" 0.5 fio_nbd ebd.nbd -- \
 		fio_nbd mem.sock
 	copied=$(payload "$plugin" copied) bounced=$(payload "$plugin" bounced) wire=$(payload "$plugin" wire)
 	notes+=("For each byte of payload the plugin moved $(
 		awk -v a="$((copied + bounced))" -v b="$wire" 'BEGIN { printf "%.3f", a / b }'
 	) bytes: once, from its frame into nbdkit's buffer, as the memory plugin moves it there.")
-	end "$plugin" "$SERVER"
+	end_ours
 }
 
 measure_nbd() {
@@ -181,7 +190,7 @@ measure_nbd() {
 		serve "nbd=nbd:$uri,connections=$connections"
 		row "a volume nbd:, $connections connection(s), served" "libnbd" 0.8 ebd_iops nbd -- \
 			backend_iops libnbd "$uri" "$connections"
-		end "$SERVER"
+		end_ours
 		row "the same back end without a server" "libnbd" "" \
 			backend_iops volume "nbd:$uri,connections=$connections" -- \
 			backend_iops libnbd "$uri" "$connections"
@@ -219,7 +228,7 @@ measure_rbd() {
 	CEPH_CONF=$CEPH_CONF fill --ioengine=rbd --clientname=admin --pool=p --rbdname=disk --size="$rbd_size"
 	serve "rbd=rbd:p/disk,conf=$CEPH_CONF"
 	row "$name" "fio's rbd engine" 0.8 ebd_iops rbd -- fio_rbd
-	end "$SERVER"
+	end_ours
 	row "the same back end without a server" "fio's rbd engine" "" \
 		backend_iops volume "rbd:p/disk,conf=$CEPH_CONF" -- fio_rbd
 }
@@ -262,7 +271,10 @@ echo "|---|---|---:|---:|---:|---|---|---|"
 ! wanted plugin && ! wanted nbd || memory_kit
 ! wanted plugin || measure_plugin
 ! wanted nbd || measure_nbd
-[ -z "$memory" ] || end "$memory"
+if [ -n "$memory" ]; then
+	kill "$memory"
+	wait "$memory" 2>/dev/null || true
+fi
 ! wanted rbd || measure_rbd
 ! wanted vhost || measure_vhost
 ! wanted guest || measure_guest
