@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 the mpnic authors */
 
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "owner.h"
 
@@ -22,6 +26,7 @@ struct owner {
 	struct owner_request *todo, **todo_end; /* taken from the inbox, not submitted */
 	unsigned in_flight;
 	uint64_t busy_ns; /* when there was work last */
+	uint32_t to_wake; /* lots of threads whose requests are done */
 	pthread_t thread;
 	sem_t started;
 	int start_status;
@@ -30,6 +35,8 @@ struct owner {
 	bool asleep;
 	bool stop;
 	sem_t wake;
+	uint32_t last_lot;
+	uint32_t rounds; /* in which some were done: what all who wait sleep at */
 };
 
 /* ---- Handing over ---- */
@@ -42,28 +49,60 @@ wake_owner(struct owner *w)
 		(void)sem_post(&w->wake);
 }
 
+static long
+futex(uint32_t *word, int op, uint32_t value, uint32_t lot)
+{
+	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, lot);
+}
+
+/*
+ * Whoever waits has one of 32 lots: those of a round are woken by one call, when all its answers are there. Woken
+ * one by one they would take the core from the thread that has the next answer.
+ */
+static void
+wait_until_done(struct owner *w, struct owner_request *r)
+{
+	uint32_t round;
+
+	for (;;) {
+		round = __atomic_load_n(&w->rounds, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&r->done, __ATOMIC_SEQ_CST))
+			return;
+		(void)futex(&w->rounds, FUTEX_WAIT_BITSET, round, r->lot);
+	}
+}
+
+static void
+wake_done(struct owner *w)
+{
+	if (w->to_wake == 0)
+		return;
+	(void)__atomic_add_fetch(&w->rounds, 1, __ATOMIC_SEQ_CST);
+	(void)futex(&w->rounds, FUTEX_WAKE_BITSET, INT_MAX, w->to_wake);
+	w->to_wake = 0;
+}
+
 int
 owner_run(struct owner *w, struct owner_request *r)
 {
-	if (sem_init(&r->done, 0, 0) != 0)
-		return -errno;
+	r->done = false;
+	r->lot = 1u << (__atomic_fetch_add(&w->last_lot, 1, __ATOMIC_RELAXED) % 32);
 	r->next = __atomic_load_n(&w->inbox, __ATOMIC_RELAXED);
 	while (!__atomic_compare_exchange_n(
 		&w->inbox, &r->next, r, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		;
 	wake_owner(w);
-	while (sem_wait(&r->done) != 0)
-		;
-	(void)sem_destroy(&r->done);
+	wait_until_done(w, r);
 	return r->status;
 }
 
-/* The request is gone once its thread knows. */
+/* The request may be gone as soon as it is said to be done. */
 static void
-finish(struct owner_request *r, int status)
+finish(struct owner *w, struct owner_request *r, int status)
 {
+	w->to_wake |= r->lot;
 	r->status = status;
-	(void)sem_post(&r->done);
+	__atomic_store_n(&r->done, true, __ATOMIC_SEQ_CST);
 }
 
 /* Move what has come in to the end of what is to do, in order. */
@@ -122,7 +161,7 @@ static void
 fail_todo(struct owner *w, int status)
 {
 	while (w->todo != NULL)
-		finish(take_todo(w), status);
+		finish(w, take_todo(w), status);
 }
 
 static void
@@ -131,7 +170,7 @@ on_done(struct ebd_io *io, int status, void *arg)
 	struct owner *w = arg;
 
 	w->in_flight--;
-	finish(mpn_container_of(io, struct owner_request, io), status);
+	finish(w, mpn_container_of(io, struct owner_request, io), status);
 }
 
 static void
@@ -189,7 +228,7 @@ submit(struct owner *w)
 	while (w->todo != NULL) {
 		if (w->todo->op == OWNER_INFO) {
 			ebd_queue_info(w->queue, w->todo->info);
-			finish(take_todo(w), 0);
+			finish(w, take_todo(w), 0);
 			work++;
 			continue;
 		}
@@ -207,7 +246,7 @@ submit(struct owner *w)
 			break;
 		}
 		if (err != 0) {
-			finish(take_todo(w), -err);
+			finish(w, take_todo(w), -err);
 			work++;
 		}
 	}
@@ -261,6 +300,7 @@ rest(struct owner *w, unsigned work)
 {
 	uint64_t now = ebd_now_ns();
 
+	wake_done(w);
 	if (work > 0)
 		w->busy_ns = now;
 	if (w->in_flight == 0 && w->todo == NULL && w->opts.client.idle != EBD_IDLE_SPIN &&
@@ -283,6 +323,7 @@ run(void *arg)
 	while (w->start_status == 0 && !__atomic_load_n(&w->stop, __ATOMIC_RELAXED))
 		rest(w, run_round(w));
 	ebd_client_destroy(w->client);
+	wake_done(w);
 	return NULL;
 }
 

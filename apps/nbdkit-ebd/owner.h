@@ -6,7 +6,7 @@
  * The thread that owns the client. nbdkit's threads hand their requests over and sleep until they
  * are done:
  *
- *	nbdkit threads --push--> inbox (a list, no lock) --> owner thread: submit, poll --> wake one
+ *	nbdkit threads --push--> inbox (a list, no lock) --> owner thread: submit, poll --> wake all that are done
  *
  * The owner polls while requests are under way, and a moment longer. Then it sleeps, and wakes up now
  * and then to look after the session.
@@ -38,7 +38,8 @@ struct owner_request {
 	uint64_t off;
 	struct ebd_info *info; /**< of OWNER_INFO */
 	int status;
-	sem_t done;
+	uint32_t lot; /**< of those who are woken together */
+	bool done; /**< by the owner; nothing of it is touched after that */
 	struct ebd_io io;
 };
 
