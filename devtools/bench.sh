@@ -25,6 +25,7 @@ instructions|exact|Instructions of a request|test/perf/instructions_table.sh --b
 crossover|timed|Copy or refer: the crossover|@/test/perf/crossover
 clients|timed|Clients and back ends|test/perf/clients_table.sh --build @
 engines|timed|One job file, four engines of fio|test/perf/engines_table.sh --build @
+share|timed|Several personalities|test/perf/share.sh --build @
 rfc5532|timed|The table of RFC 5532, again|test/perf/rfc5532.sh --build @
 loss|exact|Loss: what is missing, or all from the gap on|@/test/perf/loss
 incast|exact|Incast: granted and pushed|@/test/perf/incast

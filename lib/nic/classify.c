@@ -155,8 +155,10 @@ push_flows(struct mpn_nic *nic)
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		struct mpn_flow *flow = &nic->pers[i]->flow;
 
-		if (flow->nb_stage > 0)
-			nic->stats.rx_flow_full += flow_push_rx(flow, nic->now_ns);
+		if (flow->nb_stage == 0)
+			continue;
+		flow->nb_round = (uint16_t)(flow->nb_round + flow->nb_stage);
+		nic->stats.rx_flow_full += flow_push_rx(flow, nic->now_ns);
 	}
 }
 

@@ -427,7 +427,7 @@ int mpn_personality_set_limits(struct mpn_personality *p, const struct mpn_limit
 #define MPN_WATCHDOG_NS 50000000 /**< the default of mpn_nic_set_watchdog() */
 /**
  * How long a personality may hold the thread in one turn; 0: for ever. Default: 50 ms. One that does longer is
- * counted (`held`), named in a logged line, at most one in ten seconds, and by MPN_NIC_HELD, when
+ * counted (`held`), named in a logged line, at most one in ten seconds (a warning once this was called, else for info), and by MPN_NIC_HELD, when
  * info.held_by and info.held_ns say who it was, and how long. What the operating system takes away from the
  * thread counts as well. On the NIC's thread.
  */

@@ -143,6 +143,7 @@ open_nic(struct mpn_nic *nic, const struct link_spec *spec)
 		return mpn_err(ENOMEM);
 	nic->sched = &sched_fifo;
 	mpn_nic_set_watchdog(nic, MPN_WATCHDOG_NS);
+	nic->held_asked = false;
 	nic->link = link_open(spec, &want, &nic->link_dirty);
 	if (nic->link == NULL)
 		return -errno;
@@ -273,7 +274,7 @@ receive(struct mpn_nic *nic, uint64_t now_ns)
 unsigned
 mpn_nic_poll(struct mpn_nic *nic)
 {
-	uint64_t tsc = rte_rdtsc();
+	uint64_t tsc = rte_rdtsc(), before;
 	uint64_t now_ns = eal_tsc_to_ns(tsc);
 	unsigned work = 0;
 
@@ -282,8 +283,13 @@ mpn_nic_poll(struct mpn_nic *nic)
 	nic->in_poll = true;
 	nic->now_ns = now_ns;
 	nic_watch(nic, now_ns);
+	before = rte_rdtsc();
 	if (mpn_likely(nic->running))
 		work = receive(nic, now_ns);
+	/* What receiving took is no turn of anybody's. */
+	tsc = rte_rdtsc();
+	if (work > 0 && nic->sched == &sched_prio_drr)
+		cpu_charge_rx(nic, work, tsc - before);
 	work += nic->sched->work(nic, now_ns, &tsc);
 	work += nic_transmit(nic, now_ns);
 	nic->stats.polls++;

@@ -103,6 +103,7 @@ struct mpn_flow {
 	uint32_t tx_size;
 	uint32_t rx_mark; /* frames in rx above which arriving ones are dropped */
 	uint16_t nb_stage; /* frames of this receive burst */
+	uint16_t nb_round; /* frames of this round */
 	struct rte_mbuf *stage[MPN_BURST];
 	struct rte_mempool *pool; /* arriving frames are copied into it; NULL: they are not */
 	uint64_t rx_since_ns; /* since when the first frame in rx has waited for its turn */
@@ -194,6 +195,7 @@ struct mpn_nic {
 	struct mpn_nic_stats stats;
 
 	/* now and then */
+	bool held_asked; /* somebody has set the next one */
 	bool tx_offered; /* in this round: frames, to the port */
 	uint64_t held_ns; /* what a personality may hold the thread for; 0: for ever */
 	uint64_t held_tsc; /* the same in cycles; UINT64_MAX */
@@ -301,6 +303,8 @@ uint64_t rate_allows(struct mpn_personality *p, struct flow_lane *lane, uint64_t
 void rate_leave(struct mpn_personality *p, uint64_t allowed, uint64_t left);
 
 /* sched_cpu.c */
+/* What receiving n frames has taken is paid by those they are for. */
+void cpu_charge_rx(struct mpn_nic *nic, unsigned n, uint64_t cycles);
 unsigned cpu_run_all(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc);
 unsigned cpu_run_drr(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc);
 

@@ -82,6 +82,7 @@ mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name)
 		nic->pers[i]->deficit = 0;
 		nic->pers[i]->in_turn = false;
 		nic->pers[i]->credit = 0;
+		nic->pers[i]->flow.nb_round = 0;
 	}
 	return 0;
 }

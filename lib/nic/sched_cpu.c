@@ -34,7 +34,7 @@ tell_held(struct mpn_personality *p, uint64_t ns)
 	nic->info.held_ns = ns;
 	if (nic->now_ns >= nic->next_held_log_ns) {
 		nic->next_held_log_ns = nic->now_ns + LOG_GAP_NS;
-		mpn_log(MPN_LOG_WARN, "nic",
+		mpn_log(nic->held_asked ? MPN_LOG_WARN : MPN_LOG_INFO, "nic",
 			"%s: personality '%s' held the thread for %" PRIu64 " ms", nic->info.name,
 			p->name, ns / 1000000);
 	}
@@ -45,6 +45,7 @@ void
 mpn_nic_set_watchdog(struct mpn_nic *nic, uint64_t ns)
 {
 	nic->held_ns = ns;
+	nic->held_asked = true;
 	nic->held_tsc =
 		ns != 0 ? (uint64_t)((double)ns * (double)rte_get_tsc_hz() / 1e9) : UINT64_MAX;
 }
@@ -162,6 +163,18 @@ run_class(struct mpn_nic *nic, bool priority, struct round *r)
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		if (nic->pers[i]->share.priority == priority)
 			run_within(nic->pers[i], r);
+	}
+}
+
+void
+cpu_charge_rx(struct mpn_nic *nic, unsigned n, uint64_t cycles)
+{
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		struct mpn_personality *p = nic->pers[i];
+
+		if (p->flow.nb_round > 0)
+			p->credit -= (int64_t)(cycles * p->flow.nb_round / n);
+		p->flow.nb_round = 0;
 	}
 }
 

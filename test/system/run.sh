@@ -65,6 +65,7 @@ q net-9000 180 net.sh 9000
 q vlan-1500 180 vlan.sh 1500
   vlan-9000 180 vlan.sh 9000
 q mpnic 120 mpnic.sh
+q churn 240 churn.sh 256 6 0.5
 q config 600 config.sh
 q socket 240 socket.sh
 q faults 240 faults.sh

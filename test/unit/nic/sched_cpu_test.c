@@ -203,6 +203,28 @@ test_debt_is_no_idleness(void **state)
 	mpn_nic_destroy(nic);
 }
 
+/* What receiving takes is paid by those whose frames they were; frames of nobody are nobody's. */
+static void
+test_receiving_is_paid_for(void **state)
+{
+	struct worker w[2] = {{.idle = true}, {.idle = true}};
+	struct mpn_nic *nic = make_nic();
+
+	add_worker(nic, &w[0], "a", 1);
+	add_worker(nic, &w[1], "b", 1);
+	assert_int_equal(mpn_nic_set_scheduler(nic, "prio-drr"), 0);
+	w[0].p->flow.nb_round = 4;
+	w[1].p->flow.nb_round = 8;
+	cpu_charge_rx(nic, 16, 1600000);
+	assert_int_equal(w[0].p->credit, -400000);
+	assert_int_equal(w[1].p->credit, -800000);
+	/* Once. */
+	cpu_charge_rx(nic, 16, 1600000);
+	assert_int_equal(w[1].p->credit, -800000);
+	assert_true(mpn_personality_in_debt(w[0].p));
+	mpn_nic_destroy(nic);
+}
+
 /* ---- Watchdog ---- */
 
 struct heard {
@@ -401,6 +423,7 @@ main(void)
 		cmocka_unit_test(test_fifo_has_no_budget),
 		cmocka_unit_test(test_idle_ones_cost_and_save_nothing),
 		cmocka_unit_test(test_debt_is_no_idleness),
+		cmocka_unit_test(test_receiving_is_paid_for),
 		cmocka_unit_test(test_watchdog_names_who_held_the_thread),
 		cmocka_unit_test(test_limits_are_for_the_next_load),
 		cmocka_unit_test(test_hoarder_keeps_only_its_own),
