@@ -177,7 +177,7 @@ xfer_place_admit(struct xfer_place *pl, struct xfer_placed *read, struct xfer_in
 	struct xfer_cmd *cmd, bool eager)
 {
 	struct xfer_page pages[WIRE_EBD_MAX_FRAGS];
-	uint32_t nb, i, pairs, spare;
+	uint32_t nb, i, pairs, expected, spare;
 
 	/* It starts again: what was posted for it before must be out. */
 	if (mpn_unlikely(read->posted != 0) && !XFER_MUTATE(place_restart))
@@ -192,10 +192,11 @@ xfer_place_admit(struct xfer_place *pl, struct xfer_placed *read, struct xfer_in
 	if (nb == 0 || nb > pl->conf.pairs)
 		return XFER_PLACE_COPY;
 	pairs = pl->conf.ops->pairs(pl->conf.ctx);
-	spare = xfer_place_expected(pl);
-	spare = pairs > spare ? pairs - spare : 0;
-	spare = MPN_MIN(spare, nb);
-	if (nb - spare > pl->conf.ops->room(pl->conf.ctx) || nb - spare > pl->nb_free) {
+	expected = xfer_place_expected(pl);
+	spare = pairs > expected ? MPN_MIN(pairs - expected, nb) : 0;
+	/* Pages that make up for pairs too few belong in front of these: behind them, none would find its own. */
+	if (pairs < expected || nb - spare > pl->conf.ops->room(pl->conf.ctx) ||
+		nb - spare > pl->nb_free) {
 		pl->stats.waits++;
 		return XFER_PLACE_WAIT;
 	}

@@ -292,6 +292,43 @@ test_frames_that_come_twice(void **state)
 	bed_destroy(b);
 }
 
+/*
+ * The data of a whole command comes twice while the ring is full and stays so: reads are in step with
+ * their pages again when the ring has turned once.
+ */
+static void
+test_a_full_ring_is_in_step_again(void **state)
+{
+	struct bed *b = load_make_bed(PAIRS, 9000);
+	struct xfer_place_stats before;
+	const struct xfer_cmd *cmd;
+	struct wire_ebd h;
+	struct load l;
+
+	load_begin(&l, b, 64 * KIB, 0, 0);
+	l.left = 1000;
+	for (unsigned i = 0; i < 16; i++)
+		load_start_read(&l);
+	b->hold = true;
+	bed_poll_until(b, b->nb_held > 0);
+	cmd = live_cmd(b, 0);
+	h = data_header(b, cmd);
+	bed_release(b);
+	mpn_nic_poll(b->nics[1]);
+	for (unsigned i = 0; i < 8; i++)
+		inject(b, &h, h.plen);
+	bed_poll_until(b, l.done >= 100);
+	before = *load_stats(b);
+	assert_true(before.copied + before.bounced > 0);
+	bed_poll_until(b, l.done == 1000);
+	assert_int_equal(l.failed, 0);
+	assert_true(load_stats(b)->in_place - before.in_place >
+		    20 * (load_stats(b)->copied + load_stats(b)->bounced - before.copied -
+				 before.bounced));
+	load_end(&l);
+	bed_destroy(b);
+}
+
 /* ---- The peer goes ---- */
 
 /* It does not answer any more, and the link stays up: reads fail in time, and their pages come home. */
@@ -382,6 +419,7 @@ main(void)
 		cmocka_unit_test(test_pages_of_aborted_reads_come_out),
 		cmocka_unit_test(test_hostile_frames_hit_nothing),
 		cmocka_unit_test(test_frames_that_come_twice),
+		cmocka_unit_test(test_a_full_ring_is_in_step_again),
 		cmocka_unit_test(test_silent_peer),
 		cmocka_unit_test(test_peer_dies_with_pages_posted),
 		cmocka_unit_test(test_session_is_lost),
