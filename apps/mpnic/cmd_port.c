@@ -53,6 +53,7 @@ print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
 	MPN_NIC_COUNTER_LIST(X)
 #undef X
 	mpn_out_close(o);
+	mpn_nic_print_members(nic, o);
 	mpn_nic_print_events(nic, o);
 	print_injected(o, nic);
 	mpn_out_close(o);

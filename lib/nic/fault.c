@@ -52,7 +52,8 @@ record(struct fault_record *r)
 static bool
 is_trouble(enum mpn_nic_event ev)
 {
-	return ev == MPN_NIC_REMOVED || ev == MPN_NIC_NO_MBUFS || ev == MPN_NIC_TX_STUCK;
+	return ev == MPN_NIC_REMOVED || ev == MPN_NIC_MEMBER_DOWN || ev == MPN_NIC_NO_MBUFS ||
+	       ev == MPN_NIC_TX_STUCK;
 }
 
 void
@@ -98,6 +99,30 @@ mpn_nic_print_events(const struct mpn_nic *nic, struct mpn_out *o)
 	mpn_out_str(
 		o, "last_event", last->last_unix_ns != 0 ? event_rows[nic->last_event].name : NULL);
 	mpn_out_time(o, "last_event_time", last->last_unix_ns);
+}
+
+int
+mpn_nic_get_member(const struct mpn_nic *nic, unsigned n, struct mpn_member_info *info)
+{
+	return link_get_member(nic->link, n, info) ? 0 : mpn_err(ENOENT);
+}
+
+void
+mpn_nic_print_members(const struct mpn_nic *nic, struct mpn_out *o)
+{
+	struct mpn_member_info info;
+
+	if (!link_get_member(nic->link, 0, &info))
+		return;
+	mpn_out_array(o, "members");
+	for (unsigned i = 0; link_get_member(nic->link, i, &info); i++) {
+		mpn_out_object(o, NULL);
+		mpn_out_str(o, "link", info.link);
+		mpn_out_bool(o, "up", info.up);
+		mpn_out_bool(o, "active", info.active);
+		mpn_out_close(o);
+	}
+	mpn_out_close(o);
 }
 
 void

@@ -20,6 +20,7 @@
 static const char *const no_keys[] = {NULL};
 static const char *const virtio_keys[] = {"wait", "place", NULL};
 static const char *const card_keys[] = {"place", NULL};
+static const char *const bond_keys[] = {"mode", NULL};
 static const char *const memif_keys[] = {"role", "wait", NULL};
 
 static const struct link_kind link_kinds[] = {
@@ -121,12 +122,15 @@ static const struct link_kind link_kinds[] = {
 	},
 	{
 		.pub = {.name = "bond",
-			.synopsis = "bond:LINK+LINK",
-			.help = "two links, the second for when the first is down",
+			.synopsis = "bond:LINK+LINK[,mode=active-backup|802.3ad]",
+			.help = "two links as one, the second for when the first is down; "
+				"802.3ad: both, by LACP",
 			.needs_root = true},
-		.quirks = LINK_PROMISCUOUS | LINK_NO_MEMBER,
+		.quirks = LINK_PROMISCUOUS | LINK_SOFT_MAC | LINK_DEVARGS | LINK_NO_MEMBER,
+		.keys = bond_keys,
 		.open = bond_open,
 		.close = bond_close,
+		.is_up = bond_is_up,
 	},
 	{
 		.pub = {.name = "dev",

@@ -15,6 +15,7 @@
 
 #define LINK_ARG_LEN 200
 #define LINK_MAX_OPTS 8
+#define LINK_MEMBERS 2 /* of a bond */
 /* A frame of this MTU and its headroom fit the 16 bits of an mbuf's length. */
 #define LINK_MAX_MTU 65024
 
@@ -64,6 +65,8 @@ struct link {
 	uint32_t frame_room; /* bytes the driver may put into one mbuf, when more than a frame */
 	bool needs_replug; /* the driver cannot find a lost peer again */
 	bool can_replug; /* a new device can be put in */
+	bool sends_always; /* the driver sends frames of its own, when it is called */
+	unsigned nb_up; /* members of a bond that have a link */
 	atomic_bool gone; /* the device was removed; written by any thread */
 	uint16_t place; /* pairs of the data queue to receive on, see nic_post.h; 0: none */
 	bool split; /* the port splits frames for it and must be told which */
@@ -151,11 +154,16 @@ int af_xdp_open(struct link *l);
 int af_xdp_replug(struct link *l);
 bool iface_is_up(struct link *l);
 
+/* link_bond.c */
+int bond_open(struct link *l);
+void bond_close(struct link *l);
+bool bond_is_up(struct link *l);
+/* The n-th part of a bond. false: there is none, or the link is no bond */
+bool link_get_member(const struct link *l, unsigned n, struct mpn_member_info *info);
+
 /* link_dev.c */
 int pci_open(struct link *l);
 int dev_open(struct link *l);
 int dev_replug(struct link *l);
-int bond_open(struct link *l);
-void bond_close(struct link *l);
 
 #endif

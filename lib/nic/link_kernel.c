@@ -65,10 +65,8 @@ iface_is_up(struct link *l)
 	memcpy(ifr.ifr_name, l->spec.arg, strnlen(l->spec.arg, IFNAMSIZ - 1));
 	rc = ioctl(fd, SIOCGIFFLAGS, &ifr) < 0 ? -errno : 0;
 	(void)close(fd);
-	if (rc == -ENODEV) {
-		atomic_store_explicit(&l->gone, true, memory_order_release);
+	if (rc == -ENODEV && !atomic_exchange(&l->gone, true))
 		atomic_store_explicit(l->dirty, true, memory_order_release);
-	}
 	return rc == 0 && (ifr.ifr_flags & IFF_UP) && (ifr.ifr_flags & IFF_RUNNING);
 }
 

@@ -116,6 +116,8 @@ struct mpn_nic_conf {
 	X(RETURNED, returned, "the device is back") \
 	X(MBUFS_BACK, mbufs_back, "there is memory to receive into again") \
 	X(TX_MOVES, tx_moves, "the port takes frames again") \
+	X(MEMBER_DOWN, member_down, "a member of the bond has lost its link") \
+	X(MEMBER_UP, member_up, "a member of the bond has a link") \
 	X(HELD, held, "a personality held the thread too long: see mpn_nic_set_watchdog()")
 
 /** What happened to the NIC as a whole. */
@@ -264,6 +266,17 @@ void
 mpn_nic_get_event(const struct mpn_nic *nic, enum mpn_nic_event ev, struct mpn_event_info *info);
 /** Print all of them into an open object: `events`, and `last_event` with its time. */
 void mpn_nic_print_events(const struct mpn_nic *nic, struct mpn_out *o);
+
+/** One of the links a bond is made of. */
+struct mpn_member_info {
+	char link[256];
+	bool up;
+	bool active; /**< carries frames */
+};
+/** The n-th member of a bond. 0; -ENOENT: there is none, or the link of the NIC is no bond */
+int mpn_nic_get_member(const struct mpn_nic *nic, unsigned n, struct mpn_member_info *info);
+/** Print them into an open object, as `members`; nothing when the link is no bond. */
+void mpn_nic_print_members(const struct mpn_nic *nic, struct mpn_out *o);
 
 /** Faults a NIC can be made to have, for those who want to see what their software does then. */
 #define MPN_NIC_FAULT_LIST(X) \

@@ -179,6 +179,7 @@ struct mpn_nic {
 	uint8_t next_tx; /* the flow that is served first */
 	bool data_rx; /* receives on a data queue, too */
 	bool data_tx; /* has one to send on */
+	bool sends_always; /* call the driver's transmit in every round */
 	uint64_t mac48; /* our station address as the low 48 bits of a load from the frame */
 	uint64_t next_check_ns;
 	uint64_t now_ns; /* when this round began */
@@ -204,6 +205,7 @@ struct mpn_nic {
 	bool tx_stuck;
 	uint64_t rx_nombuf;
 	bool no_mbufs;
+	unsigned nb_members_up; /* of a bond */
 	struct fault_record events[MPN_NIC_EVENTS];
 	enum mpn_nic_event last_event;
 	struct rte_mbuf **taken; /* from rx_pool, on purpose; NULL: none */

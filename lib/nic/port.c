@@ -46,6 +46,7 @@ driver_quirks(const char *driver)
 		{"net_ring", DRIVER_READS_BY_CPU | DRIVER_PASSES_FRAMES},
 		{"net_memif", DRIVER_MTU_IS_WRONG | DRIVER_READS_BY_CPU},
 		{"net_af_packet", DRIVER_MTU_IS_WRONG | DRIVER_INSERTS_BY_CPU},
+		{"net_bonding", DRIVER_MTU_IS_WRONG | DRIVER_INSERTS_BY_CPU},
 		{"net_tap", DRIVER_SETS_MTU | DRIVER_READS_BY_CPU},
 		{"mlx5_pci", DRIVER_KNOWS_POOLS},
 		{"mlx5_auxiliary", DRIVER_KNOWS_POOLS},
@@ -286,6 +287,7 @@ setup_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 		rc = setup_queues(nic, dev);
 	if (rc < 0)
 		return rc;
+	nic->sends_always = nic->link->sends_always;
 	nic->has_tx_status = rte_eth_tx_descriptor_status(nic->port_id, 0, 0) != -ENOTSUP &&
 			     nic->conf.tx_cap < nic->info.nb_txd;
 	return 0;

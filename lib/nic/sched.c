@@ -179,6 +179,9 @@ nic_transmit(struct mpn_nic *nic, uint64_t now_ns)
 	nic->tx_offered = false;
 	if (!anything_waits(nic)) {
 		check_stuck(nic, 0, now_ns);
+		/* 802.3ad sends frames of its own from there, and must do so every 100 ms. */
+		if (mpn_unlikely(nic->sends_always && nic->running))
+			(void)rte_eth_tx_burst(nic->port_id, 0, NULL, 0);
 		return 0;
 	}
 	if (mpn_unlikely(!nic->link_up)) {

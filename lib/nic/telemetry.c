@@ -220,6 +220,7 @@ print_link(struct mpn_nic *nic, struct mpn_out *o)
 	MPN_NIC_COUNTER_LIST(X)
 #undef X
 	mpn_out_close(o);
+	mpn_nic_print_members(nic, o);
 	mpn_nic_print_events(nic, o);
 	return 0;
 }

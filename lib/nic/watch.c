@@ -28,6 +28,16 @@ is_link_up(struct mpn_nic *nic)
 	return nic->running && !mpn_nic_injected(nic, MPN_FAULT_LINK_DOWN) && nic_port_link_up(nic);
 }
 
+/* A bond with one member less still has a link. */
+static void
+tell_members(struct mpn_nic *nic)
+{
+	unsigned before = nic->nb_members_up;
+
+	nic->nb_members_up = nic->link->nb_up;
+	nic_event(nic, nic->nb_members_up < before ? MPN_NIC_MEMBER_DOWN : MPN_NIC_MEMBER_UP);
+}
+
 void
 nic_check_link(struct mpn_nic *nic)
 {
@@ -35,6 +45,8 @@ nic_check_link(struct mpn_nic *nic)
 
 	(void)atomic_exchange_explicit(&nic->link_dirty, false, memory_order_acquire);
 	up = is_link_up(nic);
+	if (mpn_unlikely(nic->link->nb_up != nic->nb_members_up))
+		tell_members(nic);
 	/* When there is no device any more that is what is told, in the next round. */
 	if (up == nic->link_up || atomic_load_explicit(&nic->link->gone, memory_order_acquire))
 		return;

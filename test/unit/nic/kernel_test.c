@@ -159,6 +159,55 @@ test_af_packet_carrier_and_removal(void **state)
 	sh("ip link del va");
 }
 
+/* One cable after the other is pulled out: frames go over the one that is left, both ways. */
+static void
+test_bond_fails_over(void **state)
+{
+	static const char *const cables[] = {"va", "xb"};
+	struct mpn_member_info info;
+	struct pair t = {0};
+
+	skip_unless_possible();
+	make_veth(1500);
+	sh("ip link add xa type veth peer name xb && ip link set xa up && ip link set xb up");
+	pair_open(&t, 0, "bond:af_packet:va+af_packet:xa", false, 0);
+	pair_open(&t, 1, "bond:af_packet:vb+af_packet:xb", false, 0);
+	assert_int_equal(t.info[0].mtu, 1500);
+	pair_wait_up(&t, 5000);
+	pair_exchange_many(&t, 0, 1, 100, 1514);
+	assert_int_equal(mpn_nic_get_member(t.nic[0], 0, &info), 0);
+	assert_string_equal(info.link, "af_packet:va");
+	assert_true(info.up && info.active);
+	assert_int_equal(mpn_nic_get_member(t.nic[0], 2, &info), -ENOENT);
+	for (unsigned i = 0; i < MPN_ARRAY_SIZE(cables); i++) {
+		uint64_t end = mpn_now_ns() + 1000000000;
+		char cmd[64];
+
+		memset(t.probe[0].events, 0, sizeof(t.probe[0].events));
+		(void)snprintf(cmd, sizeof(cmd), "ip link set %s down", cables[i]);
+		probe_catch_log();
+		sh(cmd);
+		while (mpn_now_ns() < end)
+			probe_poll(t.nic, 2, 100);
+		(void)probe_release_log();
+		assert_int_equal(t.probe[0].events[MPN_NIC_MEMBER_DOWN], 1);
+		assert_int_equal(t.probe[0].events[MPN_NIC_LINK_DOWN], 0);
+		assert_int_equal(mpn_nic_get_member(t.nic[0], i, &info), 0);
+		assert_true(!info.up && !info.active);
+		assert_int_equal(mpn_nic_get_member(t.nic[0], !i, &info), 0);
+		assert_true(info.up && info.active);
+		pair_exchange_many(&t, 0, 1, 100, 1514);
+		pair_exchange_many(&t, 1, 0, 100, 1514);
+		(void)snprintf(cmd, sizeof(cmd), "ip link set %s up", cables[i]);
+		sh(cmd);
+		for (end = mpn_now_ns() + 1000000000; mpn_now_ns() < end;)
+			probe_poll(t.nic, 2, 100);
+		assert_int_equal(t.probe[0].events[MPN_NIC_MEMBER_UP], 1);
+	}
+	pair_close(&t);
+	sh("ip link del va && ip link del xa");
+}
+
 static void
 test_af_packet_errors(void **state)
 {
@@ -204,6 +253,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_taps_joined_by_a_bridge, pair_clean),
+		cmocka_unit_test_teardown(test_bond_fails_over, pair_clean),
 		cmocka_unit_test_teardown(test_af_packet_carrier_and_removal, pair_clean),
 		cmocka_unit_test_teardown(test_af_packet, pair_clean),
 		cmocka_unit_test_teardown(test_af_packet_errors, pair_clean),
