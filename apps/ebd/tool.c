@@ -147,6 +147,8 @@ check_operands(const struct tool_conf *conf, const struct tool_usage *usage, uns
 			conf, "something is missing: expected %s %s", conf->prog, usage->synopsis);
 	if (conf->link == NULL)
 		return tool_misuse(conf, "--link: is missing: expected %s", expected_link(usage));
+	if (conf->net_vlan.vid != 0 && conf->net == NULL)
+		return tool_misuse(conf, "--net-vlan: is the VLAN of --net, which is missing");
 	return TOOL_GO_ON;
 }
 

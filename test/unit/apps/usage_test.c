@@ -100,6 +100,8 @@ test_ebd_mistakes(void **state)
 		{"serve --link vhost:x more", "ebd serve: 'more': one word too many"},
 		{"discover", "ebd discover: --link: is missing"},
 		{"discover --link a b", "ebd discover: 'b': one word too many"},
+		{"discover --link a --net-vlan 10",
+			"ebd discover: --net-vlan: is the VLAN of --net, which is missing"},
 		{"discover --link a --timeout soon", "ebd discover: --timeout: 'soon': expected a"},
 		{"discover --link nolink:x", "ebd discover: link 'nolink:x': unknown kind"},
 		{"info --link a", "ebd info: something is missing: expected ebd info"},

@@ -15,7 +15,7 @@ never='\b(rte_pktmbuf_copy|rte_pktmbuf_read|rte_pktmbuf_linearize|bcopy|rte_memc
 # What is none although its size is no constant: names and paths. Nor are the frames of the ceiling
 # measurement, which is not storage (lib/nic/bare.h), and those of a personality with a pool of its own,
 # which storage cannot have (mpn_personality_set_limits()).
-known='memcpy\((digits, name \+ len, n|spec->arg( \+ used)?, arg, len|opt->key, text, key|opt->value, eq \+ 1, len - key - 1)\)|rte_pktmbuf_copy\(m, flow->pool, 0, UINT32_MAX\)'
+known='memcpy\((digits, name \+ len, n|spec->arg( \+ used)?, arg, len|opt->key, text, key|opt->value, eq \+ 1, len - key - 1)\)|rte_pktmbuf_copy\((m, flow->pool|\*m, pool), 0, UINT32_MAX\)|memmove\(frame( \+ len)?, frame( \+ len)?, VLAN_MAC_LEN\)'
 
 # Prints the calls in a file that may move payload.
 find_moves() {
