@@ -11,7 +11,7 @@ lib=$(dirname "$0")/../../lib
 # The client's driver, what the personality does for it, and the engine below.
 driver=("$lib"/ebd/{client,queue,io,event,error}.c)
 personality=("$lib"/storage/st_{device,request,frame,loan,place,copy,personality,discover,arena}.c
-	"$lib"/xfer/{xfer,ini*}.c)
+	"$lib"/xfer/{xfer,ini*,place,loan}.c)
 for i in "${!personality[@]}"; do
 	[ -e "${personality[i]}" ] || unset "personality[i]"
 done

@@ -18,10 +18,14 @@ up() {
 	serve server "$SERVER_LINK" disk0=file:disk.img scratch=mem:16M -- "${MTU_ARGS[@]}" --lease 2s
 }
 
-# A load that goes on until it is told to stop, and has begun.
-load() { # VOLUME [more arguments]
+start_load() { # VOLUME [more arguments]
 	start perf "${CLIENT_CMD[@]}" "$EBD" perf --link "$link" "${MTU_ARGS[@]}" "$1" --rw randrw --size 1M --depth 64 \
 		--verify --stats-period 100ms --fail-after 30s --placement "$placement" --json "${@:2}"
+}
+
+# A load that goes on until it is told to stop, and has begun.
+load() { # VOLUME [more arguments]
+	start_load "$@"
 	wait_for 60 grep -q kIOPS perf.err || fail "perf did not start"
 }
 
@@ -62,7 +66,8 @@ for signal in KILL INT TERM; do
 	[ "$signal" = KILL ] || expect_good 0
 	expect_collected
 done
-load scratch --ops 5000
+# It may be over before it has said anything.
+start_load scratch --ops 5000
 reap perf 60
 expect_good 100
 
@@ -73,7 +78,7 @@ send perf KILL
 reap perf 10
 reap server 10
 up
-load disk0 --ops 5000
+start_load disk0 --ops 5000
 reap perf 60
 expect_good 100
 stop_server server
