@@ -40,7 +40,8 @@ answers_ping() {
 }
 
 copy_begins() {
-	start copy "${b[@]}" "$EBD" copy --link "virtio:$T/l.sock" --net mpn0 in.img ebd:disk --verify
+	start copy "${b[@]}" "$EBD" copy --link "virtio:$T/l.sock" --net mpn0 in.img ebd:disk --verify \
+		--depth 2 --request-size 64k
 	wait_for 20 ip -n "${ns}b" addr add 10.66.0.2/24 dev mpn0 || fail "the client has no interface"
 	wait_for 20 answers_ping || fail "no ping"
 }
