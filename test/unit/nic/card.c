@@ -146,8 +146,11 @@ receive(void *queue, struct rte_mbuf **mbufs, uint16_t n)
 
 /* ---- What the library calls ---- */
 
+/* The linker looks for these after link time optimisation, which sees nobody that calls them. */
+#define KEPT __attribute__((used))
+
 int __real_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info);
-int __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info);
+KEPT int __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info);
 int
 __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
 {
@@ -166,7 +169,7 @@ __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
 
 int __real_rte_eth_dev_configure(
 	uint16_t port, uint16_t nb_rx, uint16_t nb_tx, const struct rte_eth_conf *conf);
-int __wrap_rte_eth_dev_configure(
+KEPT int __wrap_rte_eth_dev_configure(
 	uint16_t port, uint16_t nb_rx, uint16_t nb_tx, const struct rte_eth_conf *conf);
 int
 __wrap_rte_eth_dev_configure(
@@ -227,7 +230,7 @@ setup_split(uint16_t nb, const struct rte_eth_rxconf *conf)
 
 int __real_rte_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t nb, unsigned socket,
 	const struct rte_eth_rxconf *conf, struct rte_mempool *pool);
-int __wrap_rte_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t nb, unsigned socket,
+KEPT int __wrap_rte_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t nb, unsigned socket,
 	const struct rte_eth_rxconf *conf, struct rte_mempool *pool);
 int
 __wrap_rte_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t nb, unsigned socket,
@@ -245,7 +248,7 @@ __wrap_rte_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t nb, unsign
 }
 
 int __real_rte_eth_dev_start(uint16_t port);
-int __wrap_rte_eth_dev_start(uint16_t port);
+KEPT int __wrap_rte_eth_dev_start(uint16_t port);
 int
 __wrap_rte_eth_dev_start(uint16_t port)
 {
@@ -270,7 +273,7 @@ __wrap_rte_eth_dev_start(uint16_t port)
 }
 
 int __real_rte_eth_dev_stop(uint16_t port);
-int __wrap_rte_eth_dev_stop(uint16_t port);
+KEPT int __wrap_rte_eth_dev_stop(uint16_t port);
 int
 __wrap_rte_eth_dev_stop(uint16_t port)
 {
@@ -281,7 +284,7 @@ __wrap_rte_eth_dev_stop(uint16_t port)
 	return __real_rte_eth_dev_stop(port);
 }
 
-struct rte_flow *__wrap_rte_flow_create(uint16_t port, const struct rte_flow_attr *attr,
+KEPT struct rte_flow *__wrap_rte_flow_create(uint16_t port, const struct rte_flow_attr *attr,
 	const struct rte_flow_item pattern[], const struct rte_flow_action actions[],
 	struct rte_flow_error *error);
 struct rte_flow *
@@ -317,7 +320,8 @@ __wrap_rte_flow_create(uint16_t port, const struct rte_flow_attr *attr,
 	return (struct rte_flow *)card;
 }
 
-int __wrap_rte_flow_destroy(uint16_t port, struct rte_flow *flow, struct rte_flow_error *error);
+KEPT int
+__wrap_rte_flow_destroy(uint16_t port, struct rte_flow *flow, struct rte_flow_error *error);
 int
 __wrap_rte_flow_destroy(uint16_t port, struct rte_flow *flow, struct rte_flow_error *error)
 {
