@@ -10,8 +10,10 @@
 
 #define MAX_WATCHDOG_NS (60 * 1000000000ull)
 
+typedef void (*print_one)(const struct mpn_personality *p, struct mpn_out *o);
+
 static void
-print_flow(struct mpn_out *o, const char *nic, struct mpn_personality *p)
+print_object(struct mpn_out *o, const char *nic, struct mpn_personality *p, print_one print)
 {
 	struct mpn_personality_info info;
 
@@ -19,8 +21,14 @@ print_flow(struct mpn_out *o, const char *nic, struct mpn_personality *p)
 	mpn_out_object(o, NULL);
 	mpn_out_str(o, "nic", nic);
 	mpn_out_str(o, "personality", info.name);
-	mpn_personality_print_flow(p, o);
+	print(p, o);
 	mpn_out_close(o);
+}
+
+static void
+print_flow(struct mpn_out *o, const char *nic, struct mpn_personality *p)
+{
+	print_object(o, nic, p, mpn_personality_print_flow);
 }
 
 static int
@@ -32,14 +40,7 @@ run_show(struct shell *sh, const struct shell_args *args)
 static void
 print_delays(struct mpn_out *o, const char *nic, struct mpn_personality *p)
 {
-	struct mpn_personality_info info;
-
-	mpn_personality_get_info(p, &info);
-	mpn_out_object(o, NULL);
-	mpn_out_str(o, "nic", nic);
-	mpn_out_str(o, "personality", info.name);
-	mpn_personality_print_delays(p, o);
-	mpn_out_close(o);
+	print_object(o, nic, p, mpn_personality_print_delays);
 }
 
 static int

@@ -441,13 +441,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:net", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -466,5 +459,5 @@ main(void)
 		cmocka_unit_test(test_what_cannot_be_loaded),
 	};
 
-	return cmocka_run_group_tests_name("network device", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("network device", tests, start_eal, probe_eal_stop);
 }

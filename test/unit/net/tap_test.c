@@ -231,13 +231,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:tap", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -252,5 +245,5 @@ main(void)
 		fprintf(stderr, "skipped: needs root and /dev/net/tun\n");
 		return 77;
 	}
-	return cmocka_run_group_tests_name("tap", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("tap", tests, start_eal, probe_eal_stop);
 }

@@ -115,13 +115,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:claims", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -131,5 +124,5 @@ main(void)
 		cmocka_unit_test(test_every_personality_in_its_own),
 	};
 
-	return cmocka_run_group_tests_name("claims", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("claims", tests, start_eal, probe_eal_stop);
 }

@@ -476,13 +476,6 @@ start_eal(void **state)
 	return probe_eal_start("vhost:fault", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -498,5 +491,5 @@ main(void)
 		cmocka_unit_test_teardown(test_printing, pair_clean),
 	};
 
-	return cmocka_run_group_tests_name("faults", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("faults", tests, start_eal, probe_eal_stop);
 }

@@ -208,13 +208,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:x", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -226,5 +219,5 @@ main(void)
 		cmocka_unit_test(test_first_come_first_served),
 	};
 
-	return cmocka_run_group_tests_name("flows and pools", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("flows and pools", tests, start_eal, probe_eal_stop);
 }

@@ -166,13 +166,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:fwd", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -184,5 +177,5 @@ main(void)
 		cmocka_unit_test_teardown(test_what_cannot_be_is_refused, pair_clean),
 	};
 
-	return cmocka_run_group_tests_name("test modes", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("test modes", tests, start_eal, probe_eal_stop);
 }

@@ -325,13 +325,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:life", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -349,5 +342,5 @@ main(void)
 		cmocka_unit_test(test_shared_objects_that_are_none),
 	};
 
-	return cmocka_run_group_tests_name("life cycle", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("life cycle", tests, start_eal, probe_eal_stop);
 }

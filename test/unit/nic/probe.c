@@ -187,6 +187,13 @@ probe_eal_start(const char *link, const char *extra)
 	return mpn_eal_start(&conf);
 }
 
+int
+probe_eal_stop(void **state)
+{
+	mpn_eal_stop();
+	return 0;
+}
+
 struct mpn_nic *
 probe_nic(const char *link, bool server, uint16_t mtu)
 {

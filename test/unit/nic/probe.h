@@ -53,6 +53,8 @@ struct probe {
 
 /* Start the EAL for a test; skips the group when it cannot. */
 int probe_eal_start(const char *link, const char *extra);
+/* Teardown of the group. */
+int probe_eal_stop(void **state);
 
 /* A NIC with the personality defined; further steps are the test's. */
 struct mpn_nic *probe_nic(const char *link, bool server, uint16_t mtu);

@@ -264,13 +264,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:x", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -286,5 +279,5 @@ main(void)
 		cmocka_unit_test(test_third_end_is_refused),
 	};
 
-	return cmocka_run_group_tests_name("ring link", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("ring link", tests, start_eal, probe_eal_stop);
 }

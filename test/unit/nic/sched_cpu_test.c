@@ -408,13 +408,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:cpu", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -431,5 +424,5 @@ main(void)
 		cmocka_unit_test(test_bucket_gets_its_rate_exactly),
 	};
 
-	return cmocka_run_group_tests_name("cycles and limits", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("cycles and limits", tests, start_eal, probe_eal_stop);
 }

@@ -371,13 +371,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:sched", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -391,5 +384,5 @@ main(void)
 		cmocka_unit_test(test_names_and_bounds),
 	};
 
-	return cmocka_run_group_tests_name("schedulers", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("schedulers", tests, start_eal, probe_eal_stop);
 }

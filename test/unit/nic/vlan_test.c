@@ -486,13 +486,6 @@ start_eal(void **state)
 	return probe_eal_start("ring:vlan", NULL);
 }
 
-static int
-stop_eal(void **state)
-{
-	mpn_eal_stop();
-	return 0;
-}
-
 int
 main(void)
 {
@@ -509,5 +502,5 @@ main(void)
 		cmocka_unit_test(test_vlans_come_and_go),
 	};
 
-	return cmocka_run_group_tests_name("VLANs", tests, start_eal, stop_eal);
+	return cmocka_run_group_tests_name("VLANs", tests, start_eal, probe_eal_stop);
 }
