@@ -93,7 +93,7 @@ bare_port_fini(struct bare_port *p)
 int
 bare_port_take(struct bare_port *p, struct nic_bypass *bypass)
 {
-	if (p->nic->bypass != NULL)
+	if (p->nic->bypass != NULL || p->nic->map != NULL)
 		return -EBUSY;
 	p->nic->bypass = bypass;
 	return 0;

@@ -64,7 +64,7 @@ pass_tagged(struct mpn_nic *nic, struct rte_mbuf **m, const struct vlan_tags *ta
 		return p;
 	if (vlan_put_back(m, nic->rx_pool))
 		return p;
-	nic->stats.vlan_no_mem++;
+	nic_count_no_mem(nic);
 	return NULL;
 }
 
@@ -97,7 +97,7 @@ classify_tagged(struct mpn_nic *nic, struct rte_mbuf **m, bool ours)
 	p = admit(nic, claims[tags.type], ours);
 	if (p == NULL || vlan_take_off(m, tags.nb_inside, nic->rx_pool))
 		return p;
-	nic->stats.vlan_no_mem++;
+	nic_count_no_mem(nic);
 	return NULL;
 }
 
@@ -158,7 +158,7 @@ push_flows(struct mpn_nic *nic)
 		if (flow->nb_stage == 0)
 			continue;
 		flow->nb_round = (uint16_t)(flow->nb_round + flow->nb_stage);
-		nic->stats.rx_flow_full += flow_push_rx(flow, nic->now_ns);
+		nic->stats.rx_flow_full += flow_push_rx(flow, *nic->rx_clock);
 	}
 }
 

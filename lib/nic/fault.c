@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "map.h"
 #include "mpn_log.h"
+#include "mpn_map.h"
 #include "nic_internal.h"
 
 #define LOG_PAUSE_NS 10000000000ull /* between lines that say the same */
@@ -59,6 +61,9 @@ is_trouble(enum mpn_nic_event ev)
 void
 nic_event(struct mpn_nic *nic, enum mpn_nic_event ev)
 {
+	/* Everybody hears of it on the lcore that has them: while they stand still. */
+	if (nic_map_raise(nic, ev))
+		return;
 	if (record(&nic->events[ev]))
 		mpn_log(is_trouble(ev) ? MPN_LOG_WARN : MPN_LOG_INFO, "nic", "%s: %s",
 			nic->info.name, event_rows[ev].text);
@@ -247,13 +252,16 @@ mpn_nic_inject(struct mpn_nic *nic, enum mpn_nic_fault fault, bool on)
 		return mpn_err(EBUSY);
 	if (mpn_nic_injected(nic, fault) == on)
 		return 0;
+	mpn_nic_hold(nic);
 	if (fault == MPN_FAULT_NO_MBUFS && on)
 		rc = take_mbufs(nic);
 	else if (fault == MPN_FAULT_NO_MBUFS)
 		give_mbufs(nic);
+	if (rc == 0)
+		nic->faults ^= FAULT_BIT(fault);
+	mpn_nic_release(nic);
 	if (rc < 0)
 		return rc;
-	nic->faults ^= FAULT_BIT(fault);
 	atomic_store_explicit(&nic->link_dirty, true, memory_order_relaxed);
 	return 0;
 }

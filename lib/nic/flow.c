@@ -73,6 +73,13 @@ flow_clear_stats(struct mpn_flow *flow)
 	mpn_hist_reset(&flow->data.delay);
 }
 
+/* The round of the one who hands over may have begun later than that of the one who takes. */
+static inline uint64_t
+time_between(uint64_t since_ns, uint64_t now_ns)
+{
+	return now_ns > since_ns ? now_ns - since_ns : 0;
+}
+
 /* ---- Receive ---- */
 
 /* Frames of the personality's own in place of the port's. @return how many there are, the first ones */
@@ -109,7 +116,7 @@ flow_push_rx(struct mpn_flow *flow, uint64_t now_ns)
 	if (want > 0)
 		want = rte_ring_sp_enqueue_burst(flow->rx, (void **)flow->stage, want, NULL);
 	if (used == 0)
-		flow->rx_since_ns = now_ns;
+		atomic_store_explicit(&flow->rx_since_ns, now_ns, memory_order_relaxed);
 	flow->stats.rx_dropped += left;
 	flow->stats.rx_full += left;
 	flow->nb_stage = 0;
@@ -128,8 +135,10 @@ flow_pop_rx(struct mpn_flow *flow, struct rte_mbuf **mbufs, uint64_t now_ns)
 		bytes += mbufs[i]->pkt_len;
 	flow->stats.rx_frames += n;
 	flow->stats.rx_bytes += bytes;
-	mpn_hist_add(&flow->rx_delay, now_ns - flow->rx_since_ns);
-	flow->rx_since_ns = now_ns;
+	mpn_hist_add(&flow->rx_delay,
+		time_between(
+			atomic_load_explicit(&flow->rx_since_ns, memory_order_relaxed), now_ns));
+	atomic_store_explicit(&flow->rx_since_ns, now_ns, memory_order_relaxed);
 	return n;
 }
 
@@ -173,7 +182,7 @@ pass_marks(struct flow_lane *lane, unsigned n, uint64_t now_ns)
 			break;
 		lane->since_ns = mark->ns;
 		if (now_ns != 0)
-			mpn_hist_add(&lane->delay, now_ns - mark->ns);
+			mpn_hist_add(&lane->delay, time_between(mark->ns, now_ns));
 	}
 	atomic_store_explicit(&lane->mark_head, head, memory_order_release);
 }
@@ -262,7 +271,7 @@ offer_kept(struct mpn_nic *nic, struct flow_lane *lane, uint16_t queue, unsigned
 		nic->stats.tx_busy++;
 	nic->tx_offered = true;
 	if (sent > 0)
-		pass_marks(lane, sent, nic->now_ns);
+		pass_marks(lane, sent, *nic->tx_clock);
 	nic->stats.tx_frames += sent;
 	/* And the tags that the port puts in. */
 	if (mpn_unlikely(nic->port_inserts && lane->vlan.vid != 0 && lane->vlan.outer == 0))
@@ -292,7 +301,7 @@ tag_frames(struct mpn_nic *nic, struct flow_lane *lane, struct rte_mbuf **mbufs,
 			continue;
 		}
 		rte_pktmbuf_free(mbufs[i]);
-		nic->stats.vlan_no_mem++;
+		nic_count_no_mem(nic);
 		pass_marks(lane, 1, 0);
 	}
 	return good;
@@ -383,7 +392,7 @@ send_on(struct mpn_personality *p, struct flow_lane *lane, struct rte_mbuf **mbu
 			bytes += mbufs[i]->pkt_len;
 		/* There is room, and a mark is there before its frames are. */
 		if (taken > 0)
-			mark_arrival(lane, taken, p->nic->now_ns);
+			mark_arrival(lane, taken, *p->clock);
 		(void)rte_ring_sp_enqueue_burst(lane->ring, (void **)mbufs, taken, NULL);
 	}
 	p->flow.stats.tx_frames += taken;

@@ -192,6 +192,9 @@ check_conf(const struct mpn_nic *nic, const struct mpn_fwd_conf *conf, const str
 		(conf->frame_bytes < MPN_FWD_MIN_FRAME || conf->frame_bytes > max))
 		return mpn_log_err(EINVAL, "nic", "%s: frames of %u bytes: expected %d to %u",
 			nic->info.name, conf->frame_bytes, MPN_FWD_MIN_FRAME, max);
+	if (nic->map != NULL || (conf->peer != NULL && conf->peer->map != NULL))
+		return mpn_log_err(EBUSY, "nic",
+			"%s: its stages are on several lcores: set map off", nic->info.name);
 	if (nic->data_rx)
 		return mpn_log_err(EOPNOTSUPP, "nic", "%s: it receives in place", nic->info.name);
 	if (nic->bypass != NULL && nic->fwd == NULL)

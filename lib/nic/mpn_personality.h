@@ -129,6 +129,31 @@ unsigned mpn_flow_tx_data(struct mpn_personality *p, struct rte_mbuf **mbufs, un
 void mpn_personality_charge(struct mpn_personality *p, uint64_t cycles);
 /** Has it used up its cycles, while others need theirs? Then it should not work outside of its functions. */
 bool mpn_personality_in_debt(const struct mpn_personality *p);
+/**
+ * What runs with a personality because both use the same memory, such as the volumes of a server with the
+ * storage personality. See mpn_map.h.
+ */
+struct mpn_beside {
+	/** In every round of the lcore that has the personality; not while it is on the NIC's own thread. */
+	unsigned (*run)(void *arg);
+	/**
+	 * The personality is about to go to another lcore, -1: to the NIC's own thread, where the program itself
+	 * runs what belongs to it. 0, or -errno after a logged line: it stays. p NULL: the personality has been
+	 * unloaded. move NULL: it may go anywhere.
+	 */
+	int (*move)(void *arg, const struct mpn_personality *p, int lcore);
+	void *arg;
+};
+/** NULL: nothing does. Also forgotten when the personality is unloaded. */
+void mpn_personality_set_beside(struct mpn_personality *p, const struct mpn_beside *beside);
+/** The lcore it runs on, -1: the NIC's own thread. */
+int mpn_personality_lcore(const struct mpn_personality *p);
+/**
+ * From now on the NIC's own thread calls functions of the personality outside of its stage: a map cannot put it on
+ * another lcore. Counted. 0, or -EBUSY after a logged line: it is on another one already.
+ */
+int mpn_personality_pin(struct mpn_personality *p) MPN_MUST_CHECK;
+void mpn_personality_unpin(struct mpn_personality *p);
 /** Frames mpn_flow_tx_data() takes now. */
 unsigned mpn_flow_tx_data_room(struct mpn_personality *p);
 

@@ -12,7 +12,9 @@
 #include <rte_cycles.h>
 
 #include "fwd.h"
+#include "map.h"
 #include "mpn_log.h"
+#include "mpn_map.h"
 #include "mpn_parse.h"
 #include "nic_internal.h"
 #include "telemetry.h"
@@ -141,6 +143,7 @@ open_nic(struct mpn_nic *nic, const struct link_spec *spec)
 	nic->claims = calloc(1, NIC_FRAME_TYPES);
 	if (nic->claims == NULL)
 		return mpn_err(ENOMEM);
+	nic_map_rebuild(nic);
 	nic->sched = &sched_fifo;
 	mpn_nic_set_watchdog(nic, MPN_WATCHDOG_NS);
 	nic->held_asked = false;
@@ -202,6 +205,7 @@ mpn_nic_destroy(struct mpn_nic *nic)
 {
 	if (nic == NULL)
 		return;
+	(void)!mpn_nic_set_map(nic, NULL);
 	while (nic->nb_pers > 0)
 		personality_destroy(nic->pers[nic->nb_pers - 1]);
 	nic_fwd_forget(nic);
@@ -211,13 +215,11 @@ mpn_nic_destroy(struct mpn_nic *nic)
 
 /* ---- Running ---- */
 
-int
-mpn_nic_start(struct mpn_nic *nic)
+static int
+start(struct mpn_nic *nic)
 {
 	int rc;
 
-	if (nic->started)
-		return 0;
 	/* Without a port: the next polls look for it. */
 	if (nic->link->port_id == RTE_MAX_ETHPORTS || nic->info.removed) {
 		nic->started = true;
@@ -234,36 +236,57 @@ mpn_nic_start(struct mpn_nic *nic)
 	return 0;
 }
 
+int
+mpn_nic_start(struct mpn_nic *nic)
+{
+	int rc;
+
+	if (nic->started)
+		return 0;
+	mpn_nic_hold(nic);
+	rc = start(nic);
+	mpn_nic_release(nic);
+	return rc;
+}
+
 void
 mpn_nic_stop(struct mpn_nic *nic)
 {
 	if (!nic->started)
 		return;
+	mpn_nic_hold(nic);
 	if (nic->running)
 		nic_port_stop(nic);
 	nic->started = false;
 	nic->running = false;
 	nic_check_link(nic);
+	mpn_nic_release(nic);
+}
+
+static void
+set_mode(struct mpn_nic *nic, bool *mode, bool on)
+{
+	mpn_nic_hold(nic);
+	*mode = on;
+	if (nic->running)
+		nic_port_set_modes(nic);
+	mpn_nic_release(nic);
 }
 
 void
 mpn_nic_set_promiscuous(struct mpn_nic *nic, bool on)
 {
-	nic->info.promiscuous = on;
-	if (nic->running)
-		nic_port_set_modes(nic);
+	set_mode(nic, &nic->info.promiscuous, on);
 }
 
 void
 mpn_nic_set_allmulticast(struct mpn_nic *nic, bool on)
 {
-	nic->info.allmulticast = on;
-	if (nic->running)
-		nic_port_set_modes(nic);
+	set_mode(nic, &nic->info.allmulticast, on);
 }
 
-static unsigned
-receive(struct mpn_nic *nic, uint64_t now_ns)
+unsigned
+nic_round_receive(struct mpn_nic *nic, uint64_t now_ns)
 {
 	if (mpn_unlikely(nic->faults & FAULT_BIT(MPN_FAULT_LINK_DOWN)))
 		return fault_drop_rx(nic);
@@ -274,23 +297,27 @@ receive(struct mpn_nic *nic, uint64_t now_ns)
 unsigned
 mpn_nic_poll(struct mpn_nic *nic)
 {
-	uint64_t tsc = rte_rdtsc(), before;
-	uint64_t now_ns = eal_tsc_to_ns(tsc);
+	uint64_t before = rte_rdtsc(), tsc;
+	uint64_t now_ns = eal_tsc_to_ns(before);
 	unsigned work = 0;
 
+	if (mpn_unlikely(nic->spread))
+		return nic_map_poll(nic);
 	if (mpn_unlikely(__atomic_load_n(&nic_telemetry_asked, __ATOMIC_RELAXED)))
 		mpn_nic_answer(nic);
 	nic->in_poll = true;
-	nic->now_ns = now_ns;
-	nic_watch(nic, now_ns);
-	before = rte_rdtsc();
+	nic->all.now_ns = now_ns;
+	if (mpn_unlikely(nic_watch_is_due(nic, now_ns))) {
+		nic_watch(nic, now_ns);
+		before = rte_rdtsc();
+	}
 	if (mpn_likely(nic->running))
-		work = receive(nic, now_ns);
+		work = nic_round_receive(nic, now_ns);
 	/* What receiving took is no turn of anybody's. */
 	tsc = rte_rdtsc();
 	if (work > 0 && nic->sched == &sched_prio_drr)
 		cpu_charge_rx(nic, work, tsc - before);
-	work += nic->sched->work(nic, now_ns, &tsc);
+	work += nic->sched->work(&nic->all, now_ns, &tsc);
 	work += nic_transmit(nic, now_ns);
 	nic->stats.polls++;
 	nic->stats.idle_polls += work == 0;
@@ -315,8 +342,11 @@ mpn_nic_get_stats(const struct mpn_nic *nic)
 void
 mpn_nic_clear_stats(struct mpn_nic *nic)
 {
+	mpn_nic_hold(nic);
 	memset(&nic->stats, 0, sizeof(nic->stats));
+	nic_map_clear_stats(nic);
 	for (unsigned i = 0; i < nic->nb_pers; i++)
 		flow_clear_stats(&nic->pers[i]->flow);
 	nic_clear_faults(nic);
+	mpn_nic_release(nic);
 }

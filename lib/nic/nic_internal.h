@@ -2,7 +2,9 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /*
- * What the files of lib/nic share. A NIC belongs to one thread; only link_dirty is written by others.
+ * What the files of lib/nic share. A NIC belongs to one thread; only link_dirty is written by others. When
+ * it is spread (map.h) the stages are on several: each counter, and each field, is written by one of
+ * them. Where two fields are used by different ones that is said.
  */
 
 #ifndef NIC_INTERNAL_H
@@ -40,6 +42,7 @@
 #define NIC_DRAIN_MS 5000
 #define NIC_DATA_QUEUE 1
 #define FLOW_MARKS 256
+#define NIC_MAX_STAGES (2 + MPN_MAX_PERSONALITIES)
 
 /* The life cycle, see transitions[] in personality.c. */
 enum pers_step { STEP_LOAD, STEP_UNLOAD, STEP_START, STEP_STOP, STEP_QUIET, STEP_UNDEFINE, STEPS };
@@ -102,11 +105,13 @@ struct mpn_flow {
 	uint32_t rx_size;
 	uint32_t tx_size;
 	uint32_t rx_mark; /* frames in rx above which arriving ones are dropped */
+	/* of rx */
 	uint16_t nb_stage; /* frames of this receive burst */
 	uint16_t nb_round; /* frames of this round */
 	struct rte_mbuf *stage[MPN_BURST];
 	struct rte_mempool *pool; /* arriving frames are copied into it; NULL: they are not */
-	uint64_t rx_since_ns; /* since when the first frame in rx has waited for its turn */
+	/* Since when the first frame in rx has waited for its turn: about, with rx on another lcore. */
+	atomic_uint_least64_t rx_since_ns;
 	uint64_t longest_tsc; /* of the personality's turns */
 	struct mpn_hist rx_delay;
 	struct mpn_flow_stats stats;
@@ -128,6 +133,14 @@ struct mpn_personality {
 	struct fault_record errors;
 	int last_error;
 	char last_cause[64];
+	/* See map.h. */
+	int lcore; /* MAP_HOME: the NIC's own thread */
+	const uint64_t *clock; /* when the round of its lcore began */
+	bool pays_rx; /* it shares cycles with rx, tx: they are on its lcore */
+	bool pays_tx;
+	unsigned nb_pins;
+	uint64_t held_ns; /* it held its lcore so long, and this is not told yet */
+	struct mpn_beside beside;
 	struct mpn_share share;
 	struct mpn_limits limits;
 	struct bucket rate; /* what the TX rate allows */
@@ -138,11 +151,26 @@ struct mpn_personality {
 	int64_t credit; /* TSC cycles it may use; below 0: it used more than it had */
 };
 
+/* What one thread runs of a NIC. */
+struct nic_part {
+	struct mpn_nic *nic;
+	bool rx;
+	bool tx;
+	uint8_t nb_pers;
+	struct mpn_personality *pers[MPN_MAX_PERSONALITIES];
+	uint64_t now_ns; /* when its round began */
+	/* of one in a map */
+	uint64_t rounds;
+	uint64_t idle_rounds;
+	uint64_t busy_tsc; /* in the others */
+	uint64_t since_tsc;
+};
+
 /* Who is next. One per policy. */
 struct sched_ops {
 	const char *name;
 	/* Run the personalities. *tsc: now, in and out. @return the work they found */
-	unsigned (*work)(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc);
+	unsigned (*work)(struct nic_part *part, uint64_t now_ns, uint64_t *tsc);
 	/* Move frames from the TX flows to the port while there is room. @return frames the port took */
 	unsigned (*run)(struct mpn_nic *nic, uint64_t now_ns);
 };
@@ -172,6 +200,7 @@ struct mpn_nic {
 	bool running; /* the port is there and started */
 	bool link_up;
 	bool in_poll;
+	bool spread; /* there is a map, and its lcores run */
 	bool has_tx_status; /* the driver tells which descriptors are unsent */
 	atomic_bool link_dirty; /* the link may have changed: look at it in this round */
 	uint8_t faults; /* that are injected: FAULT_BIT() of each */
@@ -182,7 +211,10 @@ struct mpn_nic {
 	bool sends_always; /* call the driver's transmit in every round */
 	uint64_t mac48; /* our station address as the low 48 bits of a load from the frame */
 	uint64_t next_check_ns;
-	uint64_t now_ns; /* when this round began */
+	struct nic_part all; /* everything: without a map */
+	const uint64_t *rx_clock; /* when the rounds of the lcores with rx, tx began */
+	const uint64_t *tx_clock;
+	struct nic_map *map; /* NULL: run to completion */
 	/* Of frames without a tag, by frame type: 1 + index of the personality, 0: nobody, or see vlan.h. */
 	uint8_t *claims;
 	struct vlan_table vlans;
@@ -196,6 +228,7 @@ struct mpn_nic {
 	struct mpn_nic_stats stats;
 
 	/* now and then */
+	unsigned holds; /* of mpn_nic_hold() */
 	bool held_asked; /* somebody has set the next one */
 	bool tx_offered; /* in this round: frames, to the port */
 	uint64_t held_ns; /* what a personality may hold the thread for; 0: for ever */
@@ -247,6 +280,13 @@ int nic_split_setup_queue(struct mpn_nic *nic, const struct rte_eth_dev_info *de
 /* The port has started, is about to stop: the rule that steers data frames comes and goes. */
 int nic_split_start(struct mpn_nic *nic) MPN_MUST_CHECK;
 void nic_split_stop(struct mpn_nic *nic);
+
+/* A counter of rx and of tx. */
+static inline void
+nic_count_no_mem(struct mpn_nic *nic)
+{
+	(void)__atomic_fetch_add(&nic->stats.vlan_no_mem, 1, __ATOMIC_RELAXED);
+}
 
 /* classify.c */
 unsigned nic_receive(struct mpn_nic *nic);
@@ -305,10 +345,12 @@ uint64_t rate_allows(struct mpn_personality *p, struct flow_lane *lane, uint64_t
 void rate_leave(struct mpn_personality *p, uint64_t allowed, uint64_t left);
 
 /* sched_cpu.c */
+/* Tell of those that held their lcores too long. */
+void cpu_tell_held(struct mpn_nic *nic);
 /* What receiving n frames has taken is paid by those they are for. */
 void cpu_charge_rx(struct mpn_nic *nic, unsigned n, uint64_t cycles);
-unsigned cpu_run_all(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc);
-unsigned cpu_run_drr(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc);
+unsigned cpu_run_all(struct nic_part *part, uint64_t now_ns, uint64_t *tsc);
+unsigned cpu_run_drr(struct nic_part *part, uint64_t now_ns, uint64_t *tsc);
 
 /* sched_fifo.c, sched_drr.c */
 extern const struct sched_ops sched_fifo;
@@ -371,9 +413,19 @@ void fault_drain_pool(struct mpn_nic *nic);
 /* The receive stage of a NIC whose cable is out. @return work done */
 unsigned fault_drop_rx(struct mpn_nic *nic);
 
+/* nic.c */
+/* The receive stage. @return frames, or work */
+unsigned nic_round_receive(struct mpn_nic *nic, uint64_t now_ns);
+
 /* watch.c */
-/* Once a round: notice what has changed about the port. */
+/* When it is due: notice what has changed about the port. */
 void nic_watch(struct mpn_nic *nic, uint64_t now_ns);
+static inline bool
+nic_watch_is_due(const struct mpn_nic *nic, uint64_t now_ns)
+{
+	return now_ns >= nic->next_check_ns ||
+	       atomic_load_explicit(&nic->link_dirty, memory_order_relaxed);
+}
 void nic_check_link(struct mpn_nic *nic);
 /* A personality has just been started. */
 void watch_start(struct mpn_personality *p);

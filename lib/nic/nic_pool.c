@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include <rte_errno.h>
+#include <rte_lcore.h>
 #include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 
@@ -16,6 +17,17 @@
 static pthread_mutex_t retired_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rte_mempool *retired[MAX_RETIRED];
 static unsigned nb_retired;
+
+/* What caches flush at, see rte_mempool.h. */
+#define CACHE_MAX (NIC_POOL_CACHE + NIC_POOL_CACHE / 2)
+
+uint32_t
+nic_pool_spare(unsigned max)
+{
+	unsigned lcores = rte_lcore_count();
+
+	return lcores > 1 ? MPN_MIN(lcores - 1, max) * CACHE_MAX : 0;
+}
 
 struct rte_mempool *
 mpn_nic_rx_pool(const struct mpn_nic *nic)

@@ -13,6 +13,9 @@
 /* The pool received frames come from. Data room: a whole frame of info.max_frame after the headroom. */
 struct rte_mempool *mpn_nic_rx_pool(const struct mpn_nic *nic);
 
+/* Frames that a pool has beside what it needs: for the caches of other lcores, of which at most max use it. */
+uint32_t nic_pool_spare(unsigned max);
+
 /*
  * Free a pool whose frames may still be on their way (in the ring of a peer, in descriptors of a
  * port): now when all are back, else as soon as they are, at the latest in mpn_eal_stop().

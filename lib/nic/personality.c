@@ -9,11 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "map.h"
 #include "mpn_log.h"
+#include "mpn_map.h"
 #include "mpn_parse.h"
 #include "mpn_stage.h"
 #include "nic_internal.h"
 #include "plugin.h"
+#include "worker.h"
 
 #define MAX_KINDS 16
 #define DEFAULT_CPU_WEIGHT 1
@@ -129,10 +132,25 @@ take_step(struct mpn_personality *p, enum pers_step step)
 static int
 check_not_polling(const struct mpn_personality *p, enum pers_step step)
 {
-	if (!p->nic->in_poll)
+	bool takes_away = step == STEP_STOP || step == STEP_UNLOAD || step == STEP_UNDEFINE;
+
+	if (!worker_is_me() && !(p->nic->in_poll && takes_away))
 		return 0;
 	return mpn_log_err(EBUSY, "nic", "personality '%s': cannot %s from inside a poll", p->name,
 		step_names[step]);
+}
+
+/* May it be taken here and now? Then the NIC is held. */
+static int
+begin_step(const struct mpn_personality *p, enum pers_step step)
+{
+	int rc = check_step(p, step);
+
+	if (rc == 0)
+		rc = check_not_polling(p, step);
+	if (rc == 0)
+		mpn_nic_hold(p->nic);
+	return rc;
 }
 
 /* ---- The steps ---- */
@@ -177,7 +195,10 @@ define(struct mpn_nic *nic, const struct mpn_personality_ops *ops, const char *n
 	p->state = MPN_PERS_DEFINED;
 	p->share = (struct mpn_share){.weight = 1, .cpu_weight = personality_cpu_weight(ops)};
 	(void)claims_store(p, ops->ethertypes, ops->nb_ethertypes);
+	mpn_nic_hold(nic);
 	nic->pers[nic->nb_pers++] = p;
+	nic_map_rebuild(nic);
+	mpn_nic_release(nic);
 	if (out != NULL)
 		*out = p;
 	return 0;
@@ -191,6 +212,8 @@ mpn_personality_define(
 	const struct mpn_personality_ops *ops = is_path ? plugin_get(kind) : find_kind(kind);
 	int rc;
 
+	if (worker_is_me())
+		return mpn_log_err(EBUSY, "nic", "%s: define from inside a poll", nic->info.name);
 	if (ops == NULL && is_path)
 		return -errno;
 	if (ops == NULL)
@@ -205,6 +228,12 @@ mpn_personality_define(
 static void
 release(struct mpn_personality *p)
 {
+	const struct mpn_beside beside = p->beside;
+
+	mpn_personality_set_beside(p, NULL);
+	if (beside.move != NULL)
+		(void)beside.move(beside.arg, NULL, MAP_HOME);
+	p->nb_pins = 0;
 	flow_fini(&p->flow);
 	free(p->priv);
 	p->priv = NULL;
@@ -269,7 +298,7 @@ load(struct mpn_personality *p, const void *args, const char *options)
 	struct mpn_nic *nic = p->nic;
 	int rc;
 
-	rc = check_step(p, STEP_LOAD);
+	rc = begin_step(p, STEP_LOAD);
 	if (rc < 0)
 		return rc;
 	flow_clear_stats(&p->flow);
@@ -279,15 +308,13 @@ load(struct mpn_personality *p, const void *args, const char *options)
 		rc = make_flow(p);
 	if (rc == 0)
 		rc = run_load(p, args, options);
-	if (rc < 0) {
+	if (rc == 0)
+		take_step(p, STEP_LOAD);
+	else
 		release(p);
-		claims_rebuild(nic);
-		errno = -rc;
-		return rc;
-	}
-	take_step(p, STEP_LOAD);
 	claims_rebuild(nic);
-	return 0;
+	mpn_nic_release(nic);
+	return rc < 0 ? mpn_err(-rc) : 0;
 }
 
 int
@@ -305,16 +332,17 @@ mpn_personality_load_text(struct mpn_personality *p, const char *options)
 int
 mpn_personality_start(struct mpn_personality *p)
 {
-	int rc = check_step(p, STEP_START);
+	int rc = begin_step(p, STEP_START);
 
 	if (rc < 0)
 		return rc;
 	rc = p->ops->start(p);
-	if (rc < 0)
-		return mpn_err(-rc);
-	take_step(p, STEP_START);
-	watch_start(p);
-	return 0;
+	if (rc == 0) {
+		take_step(p, STEP_START);
+		watch_start(p);
+	}
+	mpn_nic_release(p->nic);
+	return rc < 0 ? mpn_err(-rc) : 0;
 }
 
 static bool
@@ -332,7 +360,7 @@ drain(struct mpn_personality *p)
 	uint64_t deadline = mpn_now_ns() + NIC_DRAIN_MS * 1000000ull;
 
 	while (!is_quiet(p)) {
-		if (mpn_nic_poll(p->nic) == 0)
+		if (nic_poll_released(p->nic) == 0)
 			(void)sched_yield();
 		if (mpn_now_ns() > deadline)
 			return mpn_log_err(ETIMEDOUT, "nic",
@@ -345,10 +373,8 @@ drain(struct mpn_personality *p)
 int
 mpn_personality_stop(struct mpn_personality *p)
 {
-	int rc = check_step(p, STEP_STOP);
+	int rc = begin_step(p, STEP_STOP);
 
-	if (rc == 0)
-		rc = check_not_polling(p, STEP_STOP);
 	if (rc < 0)
 		return rc;
 	take_step(p, STEP_STOP);
@@ -359,22 +385,22 @@ mpn_personality_stop(struct mpn_personality *p)
 	take_step(p, STEP_QUIET);
 	(void)flow_drop_rx(&p->flow);
 	(void)flow_drop_tx(&p->flow, false);
+	mpn_nic_release(p->nic);
 	return rc;
 }
 
 int
 mpn_personality_unload(struct mpn_personality *p)
 {
-	int rc = check_step(p, STEP_UNLOAD);
+	int rc = begin_step(p, STEP_UNLOAD);
 
-	if (rc == 0)
-		rc = check_not_polling(p, STEP_UNLOAD);
 	if (rc < 0)
 		return rc;
 	p->ops->unload(p);
 	take_step(p, STEP_UNLOAD);
 	claims_rebuild(p->nic);
 	release(p);
+	mpn_nic_release(p->nic);
 	return 0;
 }
 
@@ -382,11 +408,9 @@ int
 mpn_personality_undefine(struct mpn_personality *p)
 {
 	struct mpn_nic *nic = p->nic;
-	int rc = check_step(p, STEP_UNDEFINE);
+	int rc = begin_step(p, STEP_UNDEFINE);
 	unsigned i;
 
-	if (rc == 0)
-		rc = check_not_polling(p, STEP_UNDEFINE);
 	if (rc < 0)
 		return rc;
 	for (i = 0; nic->pers[i] != p; i++)
@@ -394,7 +418,10 @@ mpn_personality_undefine(struct mpn_personality *p)
 	nic->nb_pers--;
 	memmove(&nic->pers[i], &nic->pers[i + 1], (nic->nb_pers - i) * sizeof(nic->pers[0]));
 	nic->pers[nic->nb_pers] = NULL;
+	nic_map_forget(p);
+	nic_map_rebuild(nic);
 	claims_rebuild(nic);
+	mpn_nic_release(nic);
 	plugin_put(p->ops);
 	free(p);
 	return 0;

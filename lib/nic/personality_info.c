@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mpn_log.h"
+#include "mpn_map.h"
 #include "nic_internal.h"
 
 #define MAX_RX_FRAMES 65536
@@ -46,6 +47,7 @@ void
 mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality_info *info)
 {
 	memset(info, 0, sizeof(*info));
+	mpn_nic_hold(p->nic);
 	memcpy(info->name, p->name, sizeof(info->name));
 	(void)snprintf(info->kind, sizeof(info->kind), "%s", p->ops->name);
 	info->state = p->state;
@@ -73,6 +75,7 @@ mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality
 	info->last_error = p->last_error;
 	memcpy(info->last_cause, p->last_cause, sizeof(info->last_cause));
 	info->last_error_unix_ns = p->errors.last_unix_ns;
+	mpn_nic_release(p->nic);
 }
 
 void
@@ -125,13 +128,17 @@ print_hist(struct mpn_out *o, const char *name, const struct mpn_hist *h)
 void
 mpn_personality_print_delays(const struct mpn_personality *p, struct mpn_out *o)
 {
+	mpn_nic_hold(p->nic);
 	print_hist(o, "rx", &p->flow.rx_delay);
 	print_hist(o, "tx", &p->flow.tx.delay);
+	mpn_nic_release(p->nic);
 }
 
 void
 mpn_personality_print(struct mpn_personality *p, struct mpn_out *o)
 {
+	mpn_nic_hold(p->nic);
 	if (p->ops->print != NULL && p->state != MPN_PERS_DEFINED)
 		p->ops->print(p, o);
+	mpn_nic_release(p->nic);
 }

@@ -103,7 +103,8 @@ make_rx_pool(struct mpn_nic *nic)
 	uint32_t room = RTE_PKTMBUF_HEADROOM + RTE_ALIGN_CEIL(frame, RTE_CACHE_LINE_SIZE);
 	/* In descriptors, in an RX flow, in the hands of personalities and caches; kept. */
 	uint32_t n = (uint32_t)nic->info.nb_rxd + nic->info.nb_txd + nic->conf.flow_len +
-		     2 * NIC_POOL_CACHE + 4 * MPN_BURST + nic->conf.nb_keep;
+		     2 * NIC_POOL_CACHE + 4 * MPN_BURST + nic->conf.nb_keep +
+		     nic_pool_spare(NIC_MAX_STAGES);
 
 	(void)snprintf(name, sizeof(name), "mpn_rx%u", nic->port_id);
 	nic->rx_pool = nic_pool_create_rx(name, n, (uint16_t)room, nic->info.socket_id);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "mpn_log.h"
+#include "mpn_map.h"
 #include "mpn_stage.h"
 #include "nic_internal.h"
 
@@ -77,6 +78,7 @@ mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name)
 
 	if (sched == NULL)
 		return mpn_log_err(ENOENT, "nic", "no scheduler '%s'", name);
+	mpn_nic_hold(nic);
 	nic->sched = sched;
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		nic->pers[i]->deficit = 0;
@@ -84,6 +86,7 @@ mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name)
 		nic->pers[i]->credit = 0;
 		nic->pers[i]->flow.nb_round = 0;
 	}
+	mpn_nic_release(nic);
 	return 0;
 }
 
@@ -102,7 +105,9 @@ mpn_personality_set_share(struct mpn_personality *p, const struct mpn_share *sha
 		return mpn_log_err(EINVAL, "nic",
 			"personality '%s': TX rate %" PRIu64 ": expected %d to %llu bytes a second",
 			p->name, share->tx_rate, MPN_MIN_RATE, (unsigned long long)MPN_MAX_RATE);
+	mpn_nic_hold(p->nic);
 	p->share = *share;
+	mpn_nic_release(p->nic);
 	return 0;
 }
 

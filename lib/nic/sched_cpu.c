@@ -12,7 +12,9 @@
 
 #include <rte_cycles.h>
 
+#include "map.h"
 #include "mpn_log.h"
+#include "mpn_map.h"
 #include "nic_internal.h"
 
 #define QUANTUM_PER_SEC 100000 /* 10 us */
@@ -25,29 +27,50 @@
 /* ---- The watchdog ---- */
 
 static void
-tell_held(struct mpn_personality *p, uint64_t ns)
+tell_one(struct mpn_personality *p)
 {
 	struct mpn_nic *nic = p->nic;
+	uint64_t now_ns = *p->clock;
 
-	p->flow.stats.held++;
 	memcpy(nic->info.held_by, p->name, sizeof(nic->info.held_by));
-	nic->info.held_ns = ns;
-	if (nic->now_ns >= nic->next_held_log_ns) {
-		nic->next_held_log_ns = nic->now_ns + LOG_GAP_NS;
+	nic->info.held_ns = p->held_ns;
+	if (now_ns >= nic->next_held_log_ns) {
+		nic->next_held_log_ns = now_ns + LOG_GAP_NS;
 		mpn_log(nic->held_asked ? MPN_LOG_WARN : MPN_LOG_INFO, "nic",
 			"%s: personality '%s' held the thread for %" PRIu64 " ms", nic->info.name,
-			p->name, ns / 1000000);
+			p->name, p->held_ns / 1000000);
 	}
+	p->held_ns = 0;
 	nic_event(nic, MPN_NIC_HELD);
+}
+
+void
+cpu_tell_held(struct mpn_nic *nic)
+{
+	for (unsigned i = 0; i < nic->nb_pers; i++) {
+		if (nic->pers[i]->held_ns != 0)
+			tell_one(nic->pers[i]);
+	}
+}
+
+static void
+note_held(struct mpn_personality *p, uint64_t ns)
+{
+	p->flow.stats.held++;
+	p->held_ns = ns;
+	if (!nic_map_raise(p->nic, MPN_NIC_HELD))
+		tell_one(p);
 }
 
 void
 mpn_nic_set_watchdog(struct mpn_nic *nic, uint64_t ns)
 {
+	mpn_nic_hold(nic);
 	nic->held_ns = ns;
 	nic->held_asked = true;
 	nic->held_tsc =
 		ns != 0 ? (uint64_t)((double)ns * (double)rte_get_tsc_hz() / 1e9) : UINT64_MAX;
+	mpn_nic_release(nic);
 }
 
 uint64_t
@@ -75,19 +98,19 @@ run_one(struct mpn_personality *p, uint64_t now_ns, uint64_t *tsc, uint64_t *cyc
 		stats->held_max_ns = eal_tsc_to_ns(*tsc) - eal_tsc_to_ns(before);
 	}
 	if (mpn_unlikely(*cycles > p->nic->held_tsc))
-		tell_held(p, eal_tsc_to_ns(*tsc) - eal_tsc_to_ns(before));
+		note_held(p, eal_tsc_to_ns(*tsc) - eal_tsc_to_ns(before));
 	return work;
 }
 
 unsigned
-cpu_run_all(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc)
+cpu_run_all(struct nic_part *part, uint64_t now_ns, uint64_t *tsc)
 {
 	unsigned work = 0;
 	uint64_t cycles;
 
-	for (unsigned i = 0; i < nic->nb_pers; i++) {
-		if (personality_is_active(nic->pers[i]))
-			work += run_one(nic->pers[i], now_ns, tsc, &cycles);
+	for (unsigned i = 0; i < part->nb_pers; i++) {
+		if (personality_is_active(part->pers[i]))
+			work += run_one(part->pers[i], now_ns, tsc, &cycles);
 	}
 	return work;
 }
@@ -139,18 +162,18 @@ run_within(struct mpn_personality *p, struct round *r)
 
 /* As many quanta for everybody as bring the first one out of debt. An idle one saves nothing up. */
 static void
-deal_out(struct mpn_nic *nic)
+deal_out(struct nic_part *part)
 {
 	int64_t rounds = INT64_MAX;
 
-	for (unsigned i = 0; i < nic->nb_pers; i++) {
-		const struct mpn_personality *p = nic->pers[i];
+	for (unsigned i = 0; i < part->nb_pers; i++) {
+		const struct mpn_personality *p = part->pers[i];
 
 		if (personality_is_active(p) && p->credit < 0)
 			rounds = MPN_MIN(rounds, (-p->credit - 1) / quanta_of(p) + 1);
 	}
-	for (unsigned i = 0; i < nic->nb_pers; i++) {
-		struct mpn_personality *p = nic->pers[i];
+	for (unsigned i = 0; i < part->nb_pers; i++) {
+		struct mpn_personality *p = part->pers[i];
 		int64_t quanta = quanta_of(p);
 
 		p->credit = MPN_MIN(p->credit + rounds * quanta, quanta);
@@ -158,11 +181,11 @@ deal_out(struct mpn_nic *nic)
 }
 
 static void
-run_class(struct mpn_nic *nic, bool priority, struct round *r)
+run_class(struct nic_part *part, bool priority, struct round *r)
 {
-	for (unsigned i = 0; i < nic->nb_pers; i++) {
-		if (nic->pers[i]->share.priority == priority)
-			run_within(nic->pers[i], r);
+	for (unsigned i = 0; i < part->nb_pers; i++) {
+		if (part->pers[i]->share.priority == priority)
+			run_within(part->pers[i], r);
 	}
 }
 
@@ -172,28 +195,28 @@ cpu_charge_rx(struct mpn_nic *nic, unsigned n, uint64_t cycles)
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		struct mpn_personality *p = nic->pers[i];
 
-		if (p->flow.nb_round > 0)
+		if (p->flow.nb_round > 0 && p->pays_rx)
 			p->credit -= (int64_t)(cycles * p->flow.nb_round / n);
 		p->flow.nb_round = 0;
 	}
 }
 
 unsigned
-cpu_run_drr(struct mpn_nic *nic, uint64_t now_ns, uint64_t *tsc)
+cpu_run_drr(struct nic_part *part, uint64_t now_ns, uint64_t *tsc)
 {
 	struct round r = {.now_ns = now_ns, .tsc = tsc};
 
-	run_class(nic, true, &r);
+	run_class(part, true, &r);
 	/* What they send does not wait until the others have run. */
-	if (r.work > 0)
-		r.work += nic_transmit_priority(nic, now_ns);
-	run_class(nic, false, &r);
+	if (r.work > 0 && part->tx)
+		r.work += nic_transmit_priority(part->nic, now_ns);
+	run_class(part, false, &r);
 	if (r.in_debt > 0 && !r.busy) {
 		/* Nobody needs the cycles but those in debt: the round is theirs. */
-		deal_out(nic);
+		deal_out(part);
 		r.in_debt = 0;
-		run_class(nic, true, &r);
-		run_class(nic, false, &r);
+		run_class(part, true, &r);
+		run_class(part, false, &r);
 	}
 	/* The next round may have work for those that were passed over: no time to sleep. */
 	return r.work + r.in_debt;

@@ -28,7 +28,8 @@ send_within(struct mpn_nic *nic, struct mpn_personality *p, uint64_t now_ns, uin
 	unsigned sent = flow_send(nic, &p->flow.tx, 0, MPN_BURST, &left, full);
 
 	/* Many drivers copy: sending is what some personalities cost most. */
-	p->credit -= (int64_t)(rte_rdtsc() - before);
+	if (mpn_likely(p->pays_tx))
+		p->credit -= (int64_t)(rte_rdtsc() - before);
 	used -= left;
 	*budget -= used;
 	rate_leave(p, allowed, allowed - used);

@@ -8,6 +8,7 @@
 
 #include <rte_telemetry.h>
 
+#include "mpn_map.h"
 #include "mpn_parse.h"
 #include "nic_internal.h"
 #include "telemetry.h"
@@ -68,7 +69,9 @@ mpn_nic_answer(struct mpn_nic *nic)
 		pthread_mutex_trylock(&lock) != 0)
 		return;
 	if (question != NULL && !question->answered && strcmp(question->nic, nic->info.name) == 0) {
+		mpn_nic_hold(nic);
 		answer(nic, question);
+		mpn_nic_release(nic);
 		question->answered = true;
 		pthread_cond_signal(&answered);
 	}

@@ -203,10 +203,6 @@ watch_start(struct mpn_personality *p)
 void
 nic_watch(struct mpn_nic *nic, uint64_t now_ns)
 {
-	bool dirty = atomic_load_explicit(&nic->link_dirty, memory_order_relaxed);
-
-	if (mpn_likely(!dirty && now_ns < nic->next_check_ns))
-		return;
 	check_removed(nic, now_ns);
 	if (looks_for_peer(nic))
 		follow_peer(nic, now_ns);
