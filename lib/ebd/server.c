@@ -11,6 +11,7 @@
 #include <rte_cycles.h>
 #include <sodium.h>
 
+#include "mpn_map.h"
 #include "server_int.h"
 #include "st_arena.h"
 #include "st_nic.h"
@@ -112,57 +113,103 @@ run_volumes(struct ebd_server *s)
 	return work;
 }
 
-static unsigned
-in_volumes(const struct ebd_server *s)
-{
-	unsigned n = 0, i;
+/* ---- On another lcore ---- */
 
-	for (i = 0; i < s->nb_exports; i++) {
-		if (s->exports[i]->volume == NULL)
-			continue;
-		n += vol_get_stats(s->exports[i]->volume)->in_flight;
-	}
-	return n;
-}
-
-/* Let what was accepted end, then wait for the volumes in any case: they write to our memory. */
+/* All is answered: tell the clients, as long as their links take frames. */
 static void
-end_commands(struct ebd_server *s)
+leave(struct ebd_server *s)
 {
-	uint64_t deadline = mpn_now_ns() + DRAIN_NS;
-	struct mpn_idler idler;
+	struct xfer_tgt *x = st_target_xfer(s->target);
+	uint64_t now_ns = mpn_now_ns();
 
-	ebd_server_drain(s);
-	mpn_idler_init(&idler, MPN_IDLE_SLEEP);
-	while ((!ebd_server_quiet(s) && mpn_now_ns() < deadline) || in_volumes(s) > 0)
-		mpn_idler_round(&idler, ebd_server_poll(s));
+	if (xfer_tgt_outstanding(x) > 0)
+		return;
+	if (s->leave_ns == 0)
+		s->leave_ns = now_ns;
+	s->told = xfer_tgt_leave(x, now_ns) || now_ns - s->leave_ns > LEAVE_NS;
 }
 
-void
-ebd_server_destroy(struct ebd_server *s)
+/* What the server does beside polling its links. */
+static unsigned
+run_server(void *arg)
+{
+	struct ebd_server *s = arg;
+	unsigned work = run_volumes(s);
+
+	if (mpn_unlikely(s->draining && !s->told && s->target != NULL))
+		leave(s);
+	if (mpn_unlikely(s->nb_leaving > 0))
+		export_end_leaving(s);
+	if (mpn_unlikely(s->wait_first != NULL))
+		work += export_run_waiting(s);
+	return work;
+}
+
+/* The storage personality of a NIC, when it serves. */
+static struct mpn_personality *
+serving(const struct ebd_server *s, const struct server_nic *sn)
+{
+	const struct st_nic *n = st_nic_find(sn->nic);
+
+	return n != NULL && n->target == s->target ? n->pers : NULL;
+}
+
+/* All that serve are on one lcore. NULL: one has been unloaded. */
+static int
+move(void *arg, const struct mpn_personality *p, int lcore)
+{
+	struct ebd_server *s = arg;
+	bool away = p != NULL && lcore >= 0;
+	unsigned i;
+
+	for (i = 0; i < s->nb_nics; i++) {
+		const struct mpn_personality *other = serving(s, &s->nics[i]);
+
+		if (other == NULL || other == p)
+			continue;
+		if (p != NULL && mpn_personality_lcore(other) != lcore)
+			return mpn_log_err(EBUSY, "ebd",
+				"a server is on one lcore with the storage of all its links");
+		away |= mpn_personality_lcore(other) >= 0;
+	}
+	s->away = away;
+	return 0;
+}
+
+static int
+stand_beside(struct ebd_server *s, struct mpn_nic *nic)
+{
+	const struct mpn_beside beside = {.run = run_server, .move = move, .arg = s};
+	struct st_nic *n = st_nic_running(nic);
+	int rc;
+
+	if (n == NULL)
+		return -ENODEV;
+	rc = move(s, n->pers, mpn_personality_lcore(n->pers));
+	if (rc < 0)
+		return rc;
+	rc = st_target_attach(s->target, nic);
+	if (rc == 0)
+		mpn_personality_set_beside(n->pers, &beside);
+	else
+		(void)move(s, NULL, -1);
+	return rc;
+}
+
+/* Everything is on this thread, for good. */
+static void
+bring_home(struct ebd_server *s)
 {
 	unsigned i;
 
-	if (s == NULL)
-		return;
-	if (s->target != NULL)
-		end_commands(s);
 	for (i = 0; i < s->nb_nics; i++) {
-		if (s->nics[i].ours)
-			mpn_nic_destroy(s->nics[i].nic);
-		else
-			ceiling_remove(&s->nics[i]);
+		struct mpn_personality *p = serving(s, &s->nics[i]);
+
+		mpn_nic_hold(s->nics[i].nic);
+		if (p != NULL)
+			mpn_personality_set_beside(p, NULL);
 	}
-	st_target_destroy(s->target);
-	for (i = 0; i < s->nb_exports; i++) {
-		vol_close(s->exports[i]->volume);
-		ceiling_free(s->exports[i]);
-		free(s->exports[i]);
-	}
-	access_free(s);
-	free(s->ios);
-	free(s->eal);
-	free(s);
+	s->away = false;
 }
 
 /* ---- Links ---- */
@@ -227,7 +274,7 @@ add_nic(struct ebd_server *s, struct mpn_nic *nic, bool ours)
 	rc = s->conf.ceiling ? ceiling_add(sn) : 0;
 	if (rc < 0)
 		return rc;
-	rc = st_target_attach(s->target, nic);
+	rc = stand_beside(s, nic);
 	if (rc < 0) {
 		ceiling_remove(sn);
 		return mpn_log_err(
@@ -275,7 +322,7 @@ add_again(struct ebd_server *s, struct mpn_nic *nic)
 
 	if (n != NULL && n->target == s->target)
 		return mpn_err(EEXIST);
-	rc = st_target_attach(s->target, nic);
+	rc = stand_beside(s, nic);
 	return rc < 0 ? mpn_log_err(-rc, "ebd", "cannot serve again: %s", strerror(-rc)) : 0;
 }
 
@@ -419,20 +466,6 @@ ebd_export_add(struct ebd_server *s, const char *name, const char *spec)
 
 /* ---- The loop ---- */
 
-/* All is answered: tell the clients, as long as their links take frames. */
-static void
-leave(struct ebd_server *s)
-{
-	struct xfer_tgt *x = st_target_xfer(s->target);
-	uint64_t now_ns = mpn_now_ns();
-
-	if (xfer_tgt_outstanding(x) > 0)
-		return;
-	if (s->leave_ns == 0)
-		s->leave_ns = now_ns;
-	s->told = xfer_tgt_leave(x, now_ns) || now_ns - s->leave_ns > LEAVE_NS;
-}
-
 unsigned
 ebd_server_poll(struct ebd_server *s)
 {
@@ -442,14 +475,7 @@ ebd_server_poll(struct ebd_server *s)
 		if (s->nics[i].ours)
 			work += mpn_nic_poll(s->nics[i].nic);
 	}
-	work += run_volumes(s);
-	if (mpn_unlikely(s->draining && !s->told && s->target != NULL))
-		leave(s);
-	if (mpn_unlikely(s->nb_leaving > 0))
-		export_end_leaving(s);
-	if (mpn_unlikely(s->wait_first != NULL))
-		work += export_run_waiting(s);
-	return work;
+	return mpn_likely(!s->away) ? work + run_server(s) : work;
 }
 
 void
@@ -475,4 +501,68 @@ ebd_server_quiet(const struct ebd_server *s)
 {
 	return s->target == NULL ||
 	       (s->told && xfer_tgt_outstanding(st_target_xfer(s->target)) == 0);
+}
+
+/* ---- The end ---- */
+
+static unsigned
+in_volumes(const struct ebd_server *s)
+{
+	unsigned n = 0, i;
+
+	for (i = 0; i < s->nb_exports; i++) {
+		if (s->exports[i]->volume == NULL)
+			continue;
+		n += vol_get_stats(s->exports[i]->volume)->in_flight;
+	}
+	return n;
+}
+
+/* Let what was accepted end, then wait for the volumes in any case: they write to our memory. */
+static void
+end_commands(struct ebd_server *s)
+{
+	uint64_t deadline = mpn_now_ns() + DRAIN_NS;
+	struct mpn_idler idler;
+
+	ebd_server_drain(s);
+	mpn_idler_init(&idler, MPN_IDLE_SLEEP);
+	while ((!ebd_server_quiet(s) && mpn_now_ns() < deadline) || in_volumes(s) > 0)
+		mpn_idler_round(&idler, ebd_server_poll(s));
+}
+
+/* The NIC is the program's, and goes on. */
+static void
+leave_nic(struct server_nic *sn)
+{
+	ceiling_remove(sn);
+	mpn_nic_release(sn->nic);
+}
+
+void
+ebd_server_destroy(struct ebd_server *s)
+{
+	unsigned i;
+
+	if (s == NULL)
+		return;
+	bring_home(s);
+	if (s->target != NULL)
+		end_commands(s);
+	for (i = 0; i < s->nb_nics; i++) {
+		if (s->nics[i].ours)
+			mpn_nic_destroy(s->nics[i].nic);
+		else
+			leave_nic(&s->nics[i]);
+	}
+	st_target_destroy(s->target);
+	for (i = 0; i < s->nb_exports; i++) {
+		vol_close(s->exports[i]->volume);
+		ceiling_free(s->exports[i]);
+		free(s->exports[i]);
+	}
+	access_free(s);
+	free(s->ios);
+	free(s->eal);
+	free(s);
 }

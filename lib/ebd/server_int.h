@@ -65,6 +65,7 @@ struct ebd_server {
 	struct mpn_idler idler;
 	bool idler_ready;
 	bool draining;
+	bool away; /* run_server() is called on the lcore of the storage personalities */
 	bool told; /* draining: the clients know, or do not listen */
 	uint64_t leave_ns; /* draining: when there was nothing left to do */
 	uint64_t epoch;

@@ -176,9 +176,15 @@ dev_st_open(struct mpn_nic *nic, const struct dev_st_conf *conf)
 	index = find_index(n);
 	if (index < 0)
 		return mpn_err_null(-index);
+	/* Its queue is this thread's. */
+	rc = mpn_personality_pin(n->pers);
+	if (rc < 0)
+		return mpn_err_null(-rc);
 	dev = rte_zmalloc_socket(NULL, sizeof(*dev), RTE_CACHE_LINE_SIZE, n->info.socket_id);
-	if (dev == NULL)
+	if (dev == NULL) {
+		mpn_personality_unpin(n->pers);
 		return mpn_err_null(ENOMEM);
+	}
 	dev->nic = n;
 	dev->index = (uint16_t)index;
 	dev->ethertype = rte_be_to_cpu_16(n->ethertype_to_initiator);
@@ -191,6 +197,7 @@ dev_st_open(struct mpn_nic *nic, const struct dev_st_conf *conf)
 	if (rc == 0)
 		rc = xfer_ini_open(dev->ini, mpn_now_ns());
 	if (rc < 0) {
+		mpn_personality_unpin(n->pers);
 		free_device(dev);
 		return mpn_err_null(-rc);
 	}
@@ -259,6 +266,7 @@ dev_st_close(struct net_st_device *dev)
 		st_copy_add(&n->copy, &dev->copy);
 		st_place_forget(dev);
 		n->devices[dev->index] = NULL;
+		mpn_personality_unpin(n->pers);
 		while (n->nb_devices > 0 && n->devices[n->nb_devices - 1] == NULL)
 			n->nb_devices--;
 	}

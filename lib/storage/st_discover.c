@@ -36,6 +36,10 @@ st_discover_start(struct mpn_nic *nic, const char *volume, const uint8_t client_
 		return mpn_err_null(EINVAL);
 	}
 	memcpy(d->query.client_uuid, client_uuid, sizeof(d->query.client_uuid));
+	if (mpn_personality_pin(n->pers) < 0) {
+		free(d);
+		return mpn_err_null(EBUSY);
+	}
 	d->nic = n;
 	d->tag = wire_tag(ST_DISCOVER_INDEX * XFER_MAX_DEPTH,
 		__atomic_add_fetch(&generation, 1, __ATOMIC_RELAXED));
@@ -54,8 +58,10 @@ st_discover_ask(struct st_discover *d)
 void
 st_discover_end(struct st_nic *n)
 {
-	if (n->discover != NULL)
-		n->discover->nic = NULL;
+	if (n->discover == NULL)
+		return;
+	mpn_personality_unpin(n->pers);
+	n->discover->nic = NULL;
 	n->discover = NULL;
 }
 

@@ -33,6 +33,7 @@
 #define HDR_ROOM (RTE_PKTMBUF_HEADROOM + XFER_TX_ROOM)
 #define BIG_FRAMES 512 /* beside what the TX ring may keep */
 #define POOL_CACHE 256
+#define CACHES 2 /* other lcores that free frames: of tx, and of a peer in this process */
 
 /* ---- Pools ---- */
 
@@ -63,7 +64,7 @@ st_frames_init(struct st_nic *n)
 
 	mpn_personality_get_info(n->pers, &pi);
 	/* As many as the flow, the ring below it, and a peer in this process may hold together. */
-	nb = 2 * pi.flow_size + n->info.nb_txd + 2 * ST_STASH;
+	nb = 2 * pi.flow_size + n->info.nb_txd + 2 * ST_STASH + nic_pool_spare(CACHES);
 	f->hdr.pool = create_pool(n, "hdr", nb, HDR_ROOM);
 	if (f->hdr.pool == NULL)
 		goto fail;
@@ -73,7 +74,8 @@ st_frames_init(struct st_nic *n)
 			goto fail;
 	}
 	if (n->p_max > WIRE_EBD_MAX_CTRL) {
-		f->big.pool = create_pool(n, "big", BIG_FRAMES + n->info.nb_txd + 2 * ST_STASH,
+		f->big.pool = create_pool(n, "big",
+			BIG_FRAMES + n->info.nb_txd + 2 * ST_STASH + nic_pool_spare(CACHES),
 			RTE_PKTMBUF_HEADROOM + WIRE_EBD_HDR_LEN + n->p_max);
 		if (f->big.pool == NULL)
 			goto fail;
