@@ -121,6 +121,14 @@ int app_show_server(struct shell *sh, const struct shell_args *args, const char 
 
 /** The last error a library has logged since the last call, or the text of rc. */
 const char *app_reason(int rc);
+/** Have the lcores of all maps stand still, and go on. */
+void app_hold(bool on);
+/** "NIC:STAGE=LCORE,..." of --map: is it one, put it into effect. 0 or -errno after a logged line */
+int app_check_map(const char *text);
+int app_set_map(const char *text);
+/** All of the program runs on this thread again. */
+void app_end_maps(void);
+
 /** From now on errors of libraries are kept for app_reason(), and DPDK is silent unless verbose. */
 void app_catch_log(bool verbose);
 /** The EAL runs: lines have a time. */
@@ -136,6 +144,7 @@ extern const struct shell_section flow_section;
 extern const struct shell_section fwd_section;
 extern const struct shell_section link_section;
 extern const struct shell_section log_section;
+extern const struct shell_section map_section;
 extern const struct shell_section personality_section;
 extern const struct shell_section session_section;
 extern const struct shell_section vlan_section;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "mpn_map.h"
 #include "mpn_parse.h"
 
 static int
@@ -77,6 +78,7 @@ run_idle(struct shell *sh, const struct shell_args *args)
 	if (i < 0)
 		return shell_refuse(sh, args->word[0], "expected spin, yield or sleep");
 	app->idle = (enum mpn_idle)i;
+	mpn_map_set_idle(app->idle);
 	if (app->running)
 		mpn_idler_init(&app->idler, app->idle);
 	return 0;

@@ -17,6 +17,7 @@
 
 #include "app.h"
 #include "endpoint.h"
+#include "mpn_map.h"
 #include "mpn_parse.h"
 #include "options.h"
 #include "prompt.h"
@@ -34,6 +35,7 @@ static const struct shell_section *const sections[] = {
 	&personality_section,
 	&flow_section,
 	&vlan_section,
+	&map_section,
 	&volume_section,
 	&session_section,
 	&fwd_section,
@@ -280,7 +282,9 @@ run(struct app *app, struct prompt *prompt)
 			look_ns = now_ns + LOOK_NS;
 		}
 		if (app->period_ns != 0 && app->running && now_ns >= app->rates_ns) {
+			app_hold(true);
 			rates_print(app, now_ns);
+			app_hold(false);
 			app->rates_ns = now_ns + app->period_ns;
 		}
 		mpn_idler_round(&app->idler, work);
@@ -314,11 +318,25 @@ run_lines(struct app *app, const struct app_conf *conf)
 }
 
 static int
+set_maps(const struct app_conf *conf)
+{
+	for (unsigned i = 0; i < conf->nb_maps; i++) {
+		int rc = app_set_map(conf->maps[i]);
+
+		if (rc < 0) {
+			fprintf(stderr, "mpnic: %s\n", app_reason(rc));
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int
 set_up(struct app *app, const struct app_conf *conf)
 {
 	if (make_nics(conf) != 0)
 		return stop_asked ? EXIT_INTERRUPTED : EXIT_FAILED;
-	if (app_know_nics() != 0)
+	if (app_know_nics() != 0 || set_maps(conf) != 0)
 		return EXIT_FAILED;
 	if (conf->cmdline_file != NULL && shell_run_file(&app->shell, conf->cmdline_file) != 0 &&
 		!conf->interactive)
@@ -336,7 +354,10 @@ static int
 run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 {
 	struct app app = {
-		.shell = {.sections = sections, .values = app_value, .out = stdout},
+		.shell = {.sections = sections,
+			.values = app_value,
+			.hold = app_hold,
+			.out = stdout},
 		.idle = conf->idle >= 0 ? (enum mpn_idle)conf->idle : default_idle,
 		.period_ns = conf->period_ns,
 		.screen = conf->period_ns != 0 && !conf->interactive && isatty(STDOUT_FILENO) != 0,
@@ -349,6 +370,7 @@ run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 	app.background = check_signals;
 	app_start_log_clock();
 	app.default_idle = app.idle;
+	mpn_map_set_idle(app.idle);
 	app_stop(&app);
 	status = set_up(&app, conf);
 	if (status == EXIT_OK && conf->interactive) {
@@ -363,6 +385,7 @@ run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 	}
 	prompt_close(prompt);
 	endpoint_close(app.remote);
+	app_end_maps();
 	ebd_server_destroy(app.server);
 	while (mpn_nic_get(0) != NULL)
 		mpn_nic_destroy(mpn_nic_get(0));

@@ -87,6 +87,17 @@ add_line(void *cfg, const char *arg)
 }
 
 static int
+add_map(void *cfg, const char *arg)
+{
+	struct app_conf *conf = cfg;
+
+	if (conf->nb_maps == APP_MAX_MAPS || app_check_map(arg) < 0)
+		return -EINVAL;
+	conf->maps[conf->nb_maps++] = arg;
+	return 0;
+}
+
+static int
 set_socket(void *cfg, const char *arg)
 {
 	((struct app_conf *)cfg)->socket = arg;
@@ -124,6 +135,9 @@ static const struct mpn_opt opts[] = {
 		"print the rates of every personality this often", set_period},
 	{"link", 'l', "LINK", "at most 8 links such as vhost:ebd0.sock, or help",
 		"make a NIC on this link; may be repeated; --link help lists the kinds", add_link},
+	{"map", 0, "NIC:STAGE=LCORE,...", "a map such as nic0:rx=1,tx=1,storage=2",
+		"poll stages (rx, tx, personalities) on lcores of their own; may be repeated",
+		add_map},
 	{"idle", 0, "spin|yield|sleep", "spin, yield or sleep",
 		"while nothing arrives; default: sleep on two cores or one, else spin", set_idle},
 	{"verbose", 0, NULL, NULL, "print what DPDK and its drivers have to say", set_verbose},

@@ -13,6 +13,7 @@
 
 #define APP_MAX_LINKS 8
 #define APP_MAX_LINES 32
+#define APP_MAX_MAPS 16
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
@@ -31,6 +32,8 @@ struct app_conf {
 	unsigned nb_links;
 	const char *lines[APP_MAX_LINES]; /**< commands of -e */
 	unsigned nb_lines;
+	const char *maps[APP_MAX_MAPS];
+	unsigned nb_maps;
 };
 
 /** @return -1: go on; else the exit status, after what was asked for, or what is wrong, was printed */

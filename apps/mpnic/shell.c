@@ -208,7 +208,11 @@ run_words(struct shell *sh, const struct shell_args *line)
 			continue;
 		(void)snprintf(sh->bad_word, sizeof(sh->bad_word), "%s", line->word[line->n - 1]);
 		sh->reason[0] = '\0';
+		if (sh->hold != NULL)
+			sh->hold(true);
 		rc = cmd->run(sh, &args);
+		if (sh->hold != NULL)
+			sh->hold(false);
 		if (rc < 0 && sh->reason[0] == '\0')
 			(void)snprintf(sh->reason, sizeof(sh->reason), "%s", strerror(-rc));
 		return MPN_MIN(rc, 0);

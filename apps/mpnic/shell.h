@@ -67,6 +67,7 @@ struct shell {
 	const struct shell_section *const *sections; /**< ends with NULL */
 	shell_values values;
 	void *ctx;
+	void (*hold)(bool on); /**< around a command; NULL: nothing to hold */
 	FILE *out;
 	char bad_word[SHELL_WORD_LEN]; /**< of the line that was refused */
 	char reason[SHELL_EXPECT_LEN]; /**< why it was */

@@ -20,7 +20,7 @@ END
 
 # An mpnic that has run the file prints its configuration.
 config_of() { # FILE RESULT [COMMAND]
-	timeout -k 5 60 "$MPNIC" -l 0 --no-huge --no-pci -m 256 --vdev net_ring0 --vdev net_ring1 -- \
+	timeout -k 5 60 "$MPNIC" --lcores '(0-2)@0' --no-huge --no-pci -m 256 --vdev net_ring0 --vdev net_ring1 -- \
 		--cmdline-file "$1" ${3:+-e "$3"} -e "show config" >"$2" 2>run.err ||
 		fail "$1${3:+, $3}: $(cat run.err)"
 }

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 the mpnic authors */
+
+/*
+ * Which lcore runs what. While a command runs the lcores stand still: it finds the NICs as if one thread
+ * had them.
+ */
+
+#include <string.h>
+
+#include "app.h"
+#include "mpn_log.h"
+#include "mpn_map.h"
+#include "mpn_parse.h"
+
+/* ---- Holding ---- */
+
+void
+app_hold(bool on)
+{
+	struct mpn_nic *nic;
+	unsigned i;
+
+	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++) {
+		if (on)
+			mpn_nic_hold(nic);
+		else
+			mpn_nic_release(nic);
+	}
+}
+
+/* ---- --map ---- */
+
+/* "NIC:MAP"; a NIC's name may have colons in it. */
+static const char *
+split(const char *text, char *nic, size_t size)
+{
+	size_t len = strcspn(text, "=");
+
+	while (len > 0 && text[len] != ':')
+		len--;
+	if (len == 0 || len >= size)
+		return NULL;
+	memcpy(nic, text, len);
+	nic[len] = '\0';
+	return text + len + 1;
+}
+
+int
+app_check_map(const char *text)
+{
+	char name[MPN_NAME_LEN];
+	const char *map = split(text, name, sizeof(name));
+
+	return map != NULL && map[0] != '\0' && mpn_map_check(map) == 0 ? 0 : -EINVAL;
+}
+
+int
+app_set_map(const char *text)
+{
+	char name[MPN_NAME_LEN];
+	const char *map = split(text, name, sizeof(name));
+	struct mpn_nic *nic = app_find_nic(name);
+
+	if (nic != NULL)
+		return mpn_nic_set_map(nic, map);
+	return mpn_log_err(ENOENT, "mpnic", "--map: '%s': no such NIC", name);
+}
+
+void
+app_end_maps(void)
+{
+	struct mpn_nic *nic;
+	unsigned i;
+
+	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++)
+		(void)!mpn_nic_set_map(nic, NULL);
+}
+
+/* ---- Commands ---- */
+
+static int
+set_map(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	int rc = mpn_nic_set_map(nic, arg);
+
+	return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
+}
+
+static int
+run_map(struct shell *sh, const struct shell_args *args)
+{
+	const char *map = args->word[1];
+
+	return app_for_each_nic(sh, args->word[0], set_map,
+		strcmp(map, "off") != 0 ? (void *)(uintptr_t)(const void *)map : NULL);
+}
+
+static int
+print_map(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	struct mpn_out *o = arg;
+	struct mpn_nic_info info;
+
+	mpn_nic_get_info(nic, &info);
+	mpn_out_object(o, NULL);
+	mpn_out_str(o, "nic", info.name);
+	mpn_nic_print_map(nic, o);
+	mpn_out_close(o);
+	return 0;
+}
+
+static int
+run_show(struct shell *sh, const struct shell_args *args)
+{
+	return app_show_nics(sh, args, "maps", print_map);
+}
+
+static void
+save_map(struct shell *sh, struct mpn_nic *nic, const struct mpn_nic_info *info)
+{
+	char text[MPN_MAP_LEN];
+
+	if (mpn_nic_get_map(nic, text, sizeof(text))[0] != '\0')
+		fprintf(sh->out, "set map %s %s\n", info->name, text);
+}
+
+static void
+save(struct shell *sh)
+{
+	app_save_nics(sh, save_map);
+}
+
+static const struct shell_cmd cmds[] = {
+	{"show map [NIC|all] [json]", "which lcore runs what of a NIC, and how busy it is",
+		run_show},
+	{"set map NIC|all MAP|off",
+		"STAGE=LCORE,...: poll rx, tx and personalities on lcores of their own; off: all "
+		"here",
+		run_map, "set map net_ring0 rx=1,tx=1,storage=2"},
+};
+
+const struct shell_section map_section = {
+	.name = "map",
+	.help = "stages of NICs on several lcores",
+	.cmds = cmds,
+	.nb_cmds = MPN_ARRAY_SIZE(cmds),
+	.save = save,
+};

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 the mpnic authors
+#
+# The stages of a NIC on several lcores: copies that are verified, while another personality lives and dies on
+# its own lcore, maps come and go, and the program is asked what it does.
+#
+#	map.sh MAP one|two	the lcores share this many cores
+. "$(dirname "$0")/lib.sh"
+
+map=$1
+mapfile -t cores < <(taskset -cp $$ | sed -E 's/.*: //; s/,/\n/g' |
+	while IFS=- read -r first last; do seq "$first" "${last:-$first}"; done)
+cpus=${cores[0]}
+[ "$2" = one ] || cpus+=,${cores[1]:-$cpus}
+link_up vhost 9000
+make_image disk.img 16384
+
+cat >begin <<END
+personality define nic0 storage
+personality load nic0 storage
+personality start nic0 storage
+personality define nic0 net
+personality load nic0 net ring=64
+personality start nic0 net
+volume add scratch mem:32M
+volume add disk0 file:disk.img
+start
+END
+begin() { # MORE...
+	start mpnic "$MPNIC" --no-pci --no-huge -m 384 --lcores "(0-3)@($cpus)" -- --link "$SERVER_LINK" \
+		--cmdline-file begin --socket s "$@"
+	wait_for 30 "$MPNIC" --connect s -e "show program" >begin.log 2>&1 || fail "$(cat begin.log mpnic.err)"
+}
+ask() { # COMMAND...
+	local args=()
+
+	for c in "$@"; do args+=(-e "$c"); done
+	timeout 30 "$MPNIC" --connect s "${args[@]}" >answer 2>answer.err || fail "$*: $(cat answer.err)"
+}
+says() {
+	grep -qE -- "$1" answer || fail "no '$1' in: $(cat answer)"
+}
+
+# What cannot be is said in one line, before anything runs.
+refused() { # STATUS PATTERN MAP
+	local rc=0
+
+	timeout -k 5 60 "$MPNIC" --no-pci --no-huge -m 64 --lcores "(0-3)@($cpus)" -- --link ring:m --map "$3" -e "show map" \
+		>refused.out 2>refused.err || rc=$?
+	[ "$rc" -eq "$1" ] || fail "--map $3: status $rc: $(cat refused.err)"
+	grep -qE -- "$2" refused.err || fail "--map $3: $(cat refused.err)"
+}
+if [ "$2" = two ]; then
+	refused 2 "'rx=1'.*expected a map such as" rx=1
+	refused 2 "expected STAGE=LCORE|expected a map such as" nic0:rx
+	refused 1 "'nic7': no such NIC" nic7:rx=1
+	refused 1 "'rx=9': there is no such lcore: -l or --lcores" nic0:rx=9
+	refused 1 "'rx=0': this is the main lcore" nic0:rx=0
+	refused 1 "'disk=2': no such stage|'disk': no such stage" nic0:disk=2
+fi
+
+begin --map "nic0:$map"
+expect_ok 60 copy --link "$CLIENT_LINK" disk.img ebd:scratch --verify
+expect_ok 60 copy --link "$CLIENT_LINK" ebd:disk0 out.img --verify
+same disk.img out.img
+ask "show map" "show config"
+says "spread *yes"
+says "set map nic0 $map"
+
+# A life after the other, and other maps, while blocks are written, read and compared.
+start perf "${CLIENT_CMD[@]}" "$EBD" perf --link "$CLIENT_LINK" scratch --rw randrw --bs 16k --depth 16 \
+	--ops 4000 --verify --json
+n=0
+until is_gone "${PIDS[perf]}"; do
+	case $((n % 4)) in
+	0) ask "personality stop nic0 net" "personality unload nic0 net" "personality load nic0 net ring=64" \
+		"personality start nic0 net" ;;
+	1) ask "set map nic0 rx=3,tx=1,storage=3" "show port" "show flow" "show session" ;;
+	2) ask "set map nic0 off" "set scheduler nic0 prio-drr" "show map json" ;;
+	3) ask "set map nic0 $map" "set scheduler nic0 fifo" "volume add v$n mem:1M" "clear stats" ;;
+	esac
+	n=$((n + 1))
+done
+reap perf 60
+[ "$RC" -eq 0 ] || fail "perf ended with status $RC: $(cat perf.err)"
+[ "$(sed -nE 's/.*"verify_bad": ([0-9]+).*/\1/p' perf.out)" = 0 ] || fail "bad blocks: $(cat perf.out)"
+[ "$n" -ge 2 ] || fail "only $n changes"
+
+# It ends as it does without a map, and what it was is a file that makes it again.
+ask "set map nic0 $map" "show config"
+cp answer saved
+send mpnic TERM
+reap mpnic 20
+[ "$RC" -eq 0 ] || fail "mpnic ended with status $RC: $(cat mpnic.err)"
+cp saved begin
+begin
+ask "show config"
+diff saved answer || fail "another state was recreated"
+expect_ok 60 copy --link "$CLIENT_LINK" ebd:disk0 out2.img
+same disk.img out2.img
+send mpnic INT
+reap mpnic 20
+[ "$RC" -eq 0 ] || fail "mpnic ended with status $RC: $(cat mpnic.err)"
+expect_nothing_left
