@@ -19,10 +19,12 @@
 
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
 #define add_port rte_eth_bond_member_add
-#define get_active_ports rte_eth_bond_active_members_get
+#define get_lacp rte_eth_bond_8023ad_member_info
+#define lacp_info rte_eth_bond_8023ad_member_info
 #else
 #define add_port rte_eth_bond_slave_add
-#define get_active_ports rte_eth_bond_active_slaves_get
+#define get_lacp rte_eth_bond_8023ad_slave_info
+#define lacp_info rte_eth_bond_8023ad_slave_info
 #endif
 
 #define POLL_MS 100
@@ -33,6 +35,7 @@ struct bond {
 	bool aggregates; /* 802.3ad */
 	struct link *member[LINK_MEMBERS];
 	bool up[LINK_MEMBERS];
+	bool active[LINK_MEMBERS]; /* carries frames */
 };
 
 static struct link *
@@ -146,14 +149,38 @@ bond_close(struct link *l)
 	l->priv = NULL;
 }
 
+/* The member of active-backup that carries the frames gets the address of the bond: the driver insists. */
+static int
+check_address(const struct link *l, const struct link *m)
+{
+	struct rte_ether_addr mac;
+	int rc = rte_eth_macaddr_get(m->port_id, &mac);
+
+	if (rc == 0)
+		rc = rte_eth_dev_default_mac_addr_set(m->port_id, &mac);
+	if (rc == 0)
+		return 0;
+	return mpn_log_err(EINVAL, "nic",
+		"link '%s': the address of '%s' cannot be set, as active-backup needs it to be "
+		"(%s); expected mode=802.3ad",
+		l->spec.text, m->spec.text, strerror(-rc));
+}
+
 static int
 open_members(struct link *l, struct bond *b, const char *plus)
 {
+	int rc;
+
 	b->member[0] = open_member(l, l->spec.arg, (size_t)(plus - l->spec.arg));
 	if (b->member[0] != NULL)
 		b->member[1] = open_member(l, plus + 1, strlen(plus + 1));
 	if (b->member[1] == NULL)
 		return -errno;
+	for (unsigned i = 0; i < LINK_MEMBERS && !b->aggregates; i++) {
+		rc = check_address(l, b->member[i]);
+		if (rc < 0)
+			return rc;
+	}
 	join_limits(l, b);
 	return plug_bond(l, b);
 }
@@ -210,38 +237,49 @@ choose_active(struct link *l, const struct bond *b)
 	mpn_log(MPN_LOG_INFO, "nic", "link '%s': frames go over '%s'", l->spec.text, m->spec.text);
 }
 
+/* Have the partners at both ends of its cable agreed to use it? */
+static bool
+is_distributing(const struct link *l, const struct link *m)
+{
+	const uint8_t both = STATE_COLLECTING | STATE_DISTRIBUTING;
+	struct lacp_info info;
+
+	return get_lacp(l->port_id, m->port_id, &info) == 0 && (info.actor_state & both) == both;
+}
+
+static bool
+is_active(const struct link *l, const struct bond *b, unsigned n)
+{
+	const struct link *m = b->member[n];
+
+	if (!b->up[n])
+		return false;
+	return b->aggregates ? is_distributing(l, m)
+			     : rte_eth_bond_primary_get(l->port_id) == m->port_id;
+}
+
+/* Cables without a partner are no link: the driver would take no frame. */
 bool
 bond_is_up(struct link *l)
 {
 	struct bond *b = l->priv;
 	struct rte_eth_link state = {0};
 	unsigned nb_up = 0;
+	bool any = false;
 
 	for (unsigned i = 0; i < LINK_MEMBERS; i++) {
 		b->up[i] = member_is_up(b->member[i]);
 		nb_up += b->up[i];
 	}
-	l->nb_up = nb_up;
 	if (nb_up > 0 && !b->aggregates)
 		choose_active(l, b);
-	return nb_up > 0 && rte_eth_link_get_nowait(l->port_id, &state) == 0 &&
-	       state.link_status == RTE_ETH_LINK_UP;
-}
-
-static bool
-is_active(const struct link *l, const struct bond *b, unsigned n)
-{
-	uint16_t ports[RTE_MAX_ETHPORTS];
-	int nb;
-
-	if (!b->aggregates)
-		return b->up[n] && rte_eth_bond_primary_get(l->port_id) == b->member[n]->port_id;
-	nb = get_active_ports(l->port_id, ports, RTE_MAX_ETHPORTS);
-	for (int i = 0; i < nb; i++) {
-		if (ports[i] == b->member[n]->port_id)
-			return b->up[n];
+	for (unsigned i = 0; i < LINK_MEMBERS; i++) {
+		b->active[i] = is_active(l, b, i);
+		any |= b->active[i];
 	}
-	return false;
+	l->nb_up = nb_up;
+	return any && rte_eth_link_get_nowait(l->port_id, &state) == 0 &&
+	       state.link_status == RTE_ETH_LINK_UP;
 }
 
 bool
@@ -253,6 +291,6 @@ link_get_member(const struct link *l, unsigned n, struct mpn_member_info *info)
 		return false;
 	(void)snprintf(info->link, sizeof(info->link), "%s", b->member[n]->spec.text);
 	info->up = b->up[n];
-	info->active = l->port_id != RTE_MAX_ETHPORTS && is_active(l, b, n);
+	info->active = b->active[n];
 	return true;
 }

@@ -86,7 +86,6 @@ mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name)
 		nic->pers[i]->credit = 0;
 		nic->pers[i]->flow.nb_round = 0;
 	}
-	sched_set_pace(nic);
 	mpn_nic_release(nic);
 	return 0;
 }
@@ -108,7 +107,6 @@ mpn_personality_set_share(struct mpn_personality *p, const struct mpn_share *sha
 			p->name, share->tx_rate, MPN_MIN_RATE, (unsigned long long)MPN_MAX_RATE);
 	mpn_nic_hold(p->nic);
 	p->share = *share;
-	sched_set_pace(p->nic);
 	mpn_nic_release(p->nic);
 	return 0;
 }
@@ -178,6 +176,14 @@ check_stuck(struct mpn_nic *nic, unsigned sent, uint64_t now_ns)
 	nic_event(nic, MPN_NIC_TX_STUCK);
 }
 
+/* 802.3ad sends frames of its own from there: with no link, too, as that is how it gets one. */
+static inline void
+let_driver_send(struct mpn_nic *nic)
+{
+	if (mpn_unlikely(nic->sends_always && nic->running))
+		(void)rte_eth_tx_burst(nic->port_id, 0, NULL, 0);
+}
+
 unsigned
 nic_transmit(struct mpn_nic *nic, uint64_t now_ns)
 {
@@ -186,12 +192,11 @@ nic_transmit(struct mpn_nic *nic, uint64_t now_ns)
 	nic->tx_offered = false;
 	if (!anything_waits(nic)) {
 		check_stuck(nic, 0, now_ns);
-		/* 802.3ad sends frames of its own from there, and must do so every 100 ms. */
-		if (mpn_unlikely(nic->sends_always && nic->running))
-			(void)rte_eth_tx_burst(nic->port_id, 0, NULL, 0);
+		let_driver_send(nic);
 		return 0;
 	}
 	if (mpn_unlikely(!nic->link_up)) {
+		let_driver_send(nic);
 		drop_all(nic);
 		return 0;
 	}

@@ -73,6 +73,7 @@ q socket 240 socket.sh
 q faults 240 faults.sh
 q concepts 120 concepts.sh
 q bond-active-backup 240 bond.sh active-backup
+q bond-802.3ad 240 bond.sh 802.3ad
 q telemetry 120 telemetry.sh
 q nbd-clients 240 nbd_clients.sh
 q fio 120 fio.sh
