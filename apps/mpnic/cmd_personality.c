@@ -124,6 +124,7 @@ print_personality(struct mpn_out *o, const char *nic, struct mpn_personality *p)
 	}
 	mpn_out_close(o);
 	mpn_out_bool(o, "takes_rest", info.takes_rest);
+	mpn_personality_print_vlan(p, o);
 	mpn_personality_print_errors(p, o);
 	mpn_out_object(o, "counters");
 	if (info.state != MPN_PERS_DEFINED)

@@ -24,13 +24,12 @@ static void
 print_vlan(struct mpn_out *o, const char *nic, struct mpn_personality *p)
 {
 	struct mpn_personality_info info;
-	char vlan[VLAN_TEXT], type[8];
+	char type[8];
 
 	mpn_personality_get_info(p, &info);
-	format_vlan(&info.vlan, vlan);
 	mpn_out_object(o, NULL);
 	mpn_out_str(o, "nic", nic);
-	mpn_out_str(o, "vlan", vlan);
+	mpn_personality_print_vlan(p, o);
 	mpn_out_str(o, "personality", info.name);
 	mpn_out_str(o, "state", mpn_pers_state_name(info.state));
 	mpn_out_array(o, "ethertypes");

@@ -95,7 +95,7 @@ bare_port_take(struct bare_port *p, struct nic_bypass *bypass)
 {
 	if (p->nic->bypass != NULL || p->nic->map != NULL)
 		return -EBUSY;
-	p->nic->bypass = bypass;
+	nic_set_bypass(p->nic, bypass);
 	return 0;
 }
 
@@ -103,7 +103,7 @@ void
 bare_port_give(struct bare_port *p, struct nic_bypass *bypass)
 {
 	if (p->nic != NULL && p->nic->bypass == bypass)
-		p->nic->bypass = NULL;
+		nic_set_bypass(p->nic, NULL);
 }
 
 /* ---- Receive ---- */

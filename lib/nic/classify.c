@@ -17,6 +17,7 @@
  * Frames taken in one round: half of MPN_BURST, so that the first answers leave while the rest waits.
  * With a queue depth of 32 a burst of 32 made both ends work in turns, each waiting for the other.
  */
+#define RX_BURST (MPN_BURST / 2)
 #define PREFETCH_AHEAD 4
 
 /* The personality that has claimed the frame, or NULL with its cause counted. */
@@ -211,8 +212,7 @@ receive_data(struct mpn_nic *nic)
 
 	{
 		MPN_STAGE_BEGIN(POLL);
-		n = rte_eth_rx_burst(
-			nic->port_id, NIC_DATA_QUEUE, mbufs, (uint16_t)(2 * nic->pace.rx));
+		n = rte_eth_rx_burst(nic->port_id, NIC_DATA_QUEUE, mbufs, 2 * RX_BURST);
 		if (n == 0)
 			MPN_STAGE_WAS(OTHER);
 		MPN_STAGE_END();
@@ -226,15 +226,15 @@ receive_data(struct mpn_nic *nic)
 	return n;
 }
 
-unsigned
-nic_receive(struct mpn_nic *nic)
+static inline unsigned
+receive_queue(struct mpn_nic *nic, uint16_t queue)
 {
 	struct rte_mbuf *mbufs[MPN_BURST];
 	unsigned n;
 
 	{
 		MPN_STAGE_BEGIN(POLL);
-		n = rte_eth_rx_burst(nic->port_id, 0, mbufs, nic->pace.rx);
+		n = rte_eth_rx_burst(nic->port_id, queue, mbufs, RX_BURST);
 		if (n == 0)
 			MPN_STAGE_WAS(OTHER);
 		MPN_STAGE_END();
@@ -244,5 +244,16 @@ nic_receive(struct mpn_nic *nic)
 		nic_take_burst(nic, mbufs, n);
 		MPN_STAGE_END();
 	}
+	return n;
+}
+
+/* As much from each queue: who is flooded on his own takes nothing from the others. */
+unsigned
+nic_receive(struct mpn_nic *nic)
+{
+	unsigned n = receive_queue(nic, 0);
+
+	for (uint16_t q = 1; mpn_unlikely(q <= nic->nb_own_queues); q++)
+		n += receive_queue(nic, q);
 	return mpn_likely(!nic->data_rx) ? n : n + receive_data(nic);
 }

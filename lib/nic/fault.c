@@ -234,11 +234,16 @@ unsigned
 fault_drop_rx(struct mpn_nic *nic)
 {
 	struct rte_mbuf *mbufs[MPN_BURST];
-	unsigned n = rte_eth_rx_burst(nic->port_id, 0, mbufs, MPN_BURST);
+	unsigned all = 0;
 
-	if (n > 0)
-		rte_pktmbuf_free_bulk(mbufs, n);
-	return n;
+	for (uint16_t q = 0; q <= nic->nb_own_queues; q++) {
+		unsigned n = rte_eth_rx_burst(nic->port_id, q, mbufs, MPN_BURST);
+
+		if (n > 0)
+			rte_pktmbuf_free_bulk(mbufs, n);
+		all += n;
+	}
+	return all;
 }
 
 int

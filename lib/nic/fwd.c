@@ -207,7 +207,7 @@ end(struct mpn_nic *nic)
 {
 	if (nic->fwd == NULL)
 		return;
-	nic->bypass = NULL;
+	nic_set_bypass(nic, NULL);
 	free(nic->fwd);
 	nic->fwd = NULL;
 }
@@ -242,7 +242,7 @@ mpn_nic_set_fwd(struct mpn_nic *nic, const struct mpn_fwd_conf *conf)
 	f->peer = mode->run == run_io ? conf->peer : NULL;
 	f->frame_bytes = conf->frame_bytes != 0 ? conf->frame_bytes : MPN_FWD_MIN_FRAME;
 	nic->fwd = f;
-	nic->bypass = &f->bypass;
+	nic_set_bypass(nic, &f->bypass);
 	return 0;
 }
 

@@ -19,7 +19,8 @@
 
 static const char *const no_keys[] = {NULL};
 static const char *const virtio_keys[] = {"wait", "place", NULL};
-static const char *const card_keys[] = {"place", NULL};
+static const char *const card_keys[] = {"place", "queues", NULL};
+static const char *const tap_keys[] = {"queues", NULL};
 static const char *const bond_keys[] = {"mode", NULL};
 static const char *const memif_keys[] = {"role", "wait", NULL};
 
@@ -35,7 +36,6 @@ static const struct link_kind link_kinds[] = {
 		.open = ring_open,
 		.close = ring_close,
 		.is_up = ring_is_up,
-		.unsent = ring_unsent,
 	},
 	{
 		.pub = {.name = "vhost",
@@ -49,7 +49,6 @@ static const struct link_kind link_kinds[] = {
 		.close = side_close,
 		.unplug = vhost_unplug,
 		.replug = vhost_replug,
-		.unsent = vhost_unsent,
 	},
 	{
 		.pub = {.name = "virtio",
@@ -81,12 +80,13 @@ static const struct link_kind link_kinds[] = {
 	},
 	{
 		.pub = {.name = "tap",
-			.synopsis = "tap:NAME",
-			.help = "make the kernel interface NAME and be its other end",
+			.synopsis = "tap:NAME[,queues=N]",
+			.help = "make the kernel interface NAME and be its other end; queues: "
+				"N personalities receive on queues of their own",
 			.needs_root = true},
 		.quirks = LINK_SOFT_MAC,
 		.nb_rxd = 256,
-		.keys = no_keys,
+		.keys = tap_keys,
 		.open = tap_open,
 	},
 	{
@@ -113,9 +113,10 @@ static const struct link_kind link_kinds[] = {
 	},
 	{
 		.pub = {.name = "pci",
-			.synopsis = "pci:ADDR[,place=PAIRS]",
+			.synopsis = "pci:ADDR[,place=PAIRS][,queues=N]",
 			.help = "a network card that DPDK drives, such as pci:0000:03:00.0; place: "
-				"read data comes on a queue of its own",
+				"read data comes on a queue of its own; queues: N personalities "
+				"receive on queues of their own, default: 2",
 			.needs_root = true},
 		.quirks = LINK_NEEDS_PCI | LINK_PROMISCUOUS | LINK_DEVARGS,
 		.keys = card_keys,
@@ -136,9 +137,9 @@ static const struct link_kind link_kinds[] = {
 	},
 	{
 		.pub = {.name = "dev",
-			.synopsis = "dev:DEVARGS[,place=PAIRS]",
+			.synopsis = "dev:DEVARGS[,place=PAIRS][,queues=N]",
 			.help = "any DPDK device: a port that is there, or made from DEVARGS; "
-				"place: read data comes on a queue of its own"},
+				"place, queues: as with pci, default: 0"},
 		.quirks = LINK_PROMISCUOUS | LINK_DEVARGS,
 		.keys = card_keys,
 		.open = dev_open,
@@ -354,6 +355,19 @@ link_read_place(struct link *l, uint64_t max)
 		return mpn_log_err(EINVAL, "nic", "link '%s': place '%s': expected %d to %lu, or 0",
 			l->spec.text, place, MIN_PAIRS, max);
 	l->place = (uint16_t)pairs;
+	return 0;
+}
+
+int
+link_read_queues(struct link *l, const char *dflt)
+{
+	const char *queues = link_opt(&l->spec, "queues", dflt);
+	uint64_t n;
+
+	if (mpn_parse_u64(queues, 0, MPN_MAX_PERSONALITIES, &n) < 0)
+		return mpn_log_err(EINVAL, "nic", "link '%s': queues '%s': expected 0 to %d",
+			l->spec.text, queues, MPN_MAX_PERSONALITIES);
+	l->queues = (uint8_t)n;
 	return 0;
 }
 

@@ -57,15 +57,6 @@ struct link_want {
 	void *background_arg;
 };
 
-/* The ring of descriptors that a user of vhost receives into, as far as it can be seen from here. */
-struct link_user {
-	atomic_int vid; /* the driver's number of the user; below 0: there is none */
-	atomic_bool looks; /* somebody is looking at its ring */
-	unsigned posted; /* descriptors in it that are not in use when it has taken all frames */
-	unsigned free; /* at the last look */
-	uint64_t since_ns; /* they have been as many since then */
-};
-
 struct link {
 	struct link_spec spec;
 	struct link_want want;
@@ -77,11 +68,11 @@ struct link {
 	bool sends_always; /* the driver sends frames of its own, when it is called */
 	unsigned nb_up; /* members of a bond that have a link */
 	atomic_bool gone; /* the device was removed; written by any thread */
+	uint8_t queues; /* to receive on behind the first one, if the port takes rules; see rx_queue.c */
 	uint16_t place; /* pairs of the data queue to receive on, see nic_post.h; 0: none */
 	bool split; /* the port splits frames for it and must be told which */
 	bool data_tx; /* the peer may have a data queue */
 	atomic_bool data_up; /* and has one now */
-	struct link_user user; /* of a vhost link */
 	char dev_name[64]; /* of the vdev or PCI device */
 	uint64_t owner_id; /* ours, as ethdev knows owners of ports */
 	bool plugged; /* we plugged the device in: we unplug it */
@@ -104,8 +95,6 @@ struct link_kind {
 	int (*replug)(struct link *l);
 	/* NULL: ask ethdev. */
 	bool (*is_up)(struct link *l);
-	/* Frames sent on the first queue that the peer has not taken; NULL: there is no telling. */
-	unsigned (*unsent)(struct link *l, uint64_t now_ns);
 };
 
 /* Take a link string apart; logs what is wrong with it. 0, -EINVAL */
@@ -120,6 +109,9 @@ bool link_is_pci_address(const char *s);
 
 /* Read place=PAIRS, at most max, into l->place. Logs what is wrong. 0, -EINVAL */
 int link_read_place(struct link *l, uint64_t max) MPN_MUST_CHECK;
+
+/* Read queues=N, dflt without it, into l->queues. Logs what is wrong. 0, -EINVAL */
+int link_read_queues(struct link *l, const char *dflt) MPN_MUST_CHECK;
 
 /* The n-th row of the table, NULL at the end. */
 const struct link_kind *link_kind_at(unsigned n);
@@ -147,13 +139,11 @@ uint16_t link_usual_mtu(uint16_t max);
 int ring_open(struct link *l);
 void ring_close(struct link *l);
 bool ring_is_up(struct link *l);
-unsigned ring_unsent(struct link *l, uint64_t now_ns);
 
 /* link_virtio.c */
 int vhost_open(struct link *l);
 void vhost_unplug(struct link *l);
 int vhost_replug(struct link *l);
-unsigned vhost_unsent(struct link *l, uint64_t now_ns);
 int virtio_open(struct link *l);
 
 /* link_memif.c */

@@ -17,6 +17,8 @@
 #include "mpn_log.h"
 #include "nic_post.h"
 
+#define PCI_QUEUES "2" /* storage and one more; each costs its memory */
+
 /* ---- pci, dev ---- */
 
 /* The port of a device that has been probed. */
@@ -98,7 +100,7 @@ pci_open(struct link *l)
 		return mpn_log_err(EINVAL, "nic",
 			"link '%s': '%s': expected an address such as 0000:03:00.0", l->spec.text,
 			l->spec.arg);
-	if (read_place(l) < 0)
+	if (read_place(l) < 0 || link_read_queues(l, PCI_QUEUES) < 0)
 		return -EINVAL;
 	l->can_replug = true;
 	return take_existing(l, l->spec.arg) ? 0 : probe(l, l->spec.arg);
@@ -109,7 +111,7 @@ dev_open(struct link *l)
 {
 	char name[RTE_DEV_NAME_MAX_LEN];
 
-	if (read_place(l) < 0)
+	if (read_place(l) < 0 || link_read_queues(l, "0") < 0)
 		return -EINVAL;
 	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(l->spec.arg, ","), l->spec.arg);
 	l->can_replug = true;

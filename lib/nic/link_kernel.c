@@ -99,6 +99,8 @@ tap_open(struct link *l)
 	char args[LINK_ARG_LEN + 16];
 	int rc = check_iface_name(l);
 
+	if (rc == 0)
+		rc = link_read_queues(l, "0");
 	if (rc < 0)
 		return rc;
 	(void)snprintf(args, sizeof(args), "iface=%s", l->spec.arg);

@@ -456,6 +456,7 @@ struct mpn_personality_info {
 	unsigned nb_ethertypes;
 	bool takes_rest; /**< every frame type that no other one claims */
 	struct mpn_vlan vlan; /**< it has this VLAN; vid 0: frames without a tag */
+	uint8_t rx_queue; /**< of the port, with its frames alone; 0: the one where all others come */
 	uint32_t rx_len; /**< frames waiting now */
 	uint32_t tx_len;
 	uint32_t flow_size; /**< frames the RX flow holds */
@@ -479,6 +480,11 @@ void mpn_personality_get_info(const struct mpn_personality *p, struct mpn_person
 void mpn_personality_print_flow(const struct mpn_personality *p, struct mpn_out *o);
 /** Print the histograms of queueing delays, "rx" and "tx", as lists of {up_to_ns, count}. */
 void mpn_personality_print_delays(const struct mpn_personality *p, struct mpn_out *o);
+/**
+ * Print where its frames come from into an open object: `vlan` ("10"; "100.10" with two tags; "" without one) and
+ * `rx_queue` of the port, 0: the first one, where all come that have none of their own.
+ */
+void mpn_personality_print_vlan(const struct mpn_personality *p, struct mpn_out *o);
 /** Let the personality print its own counters into an open object. */
 void mpn_personality_print(struct mpn_personality *p, struct mpn_out *o);
 /** Print errors, and the last one with its cause and time, into an open object. */

@@ -145,7 +145,6 @@ open_nic(struct mpn_nic *nic, const struct link_spec *spec)
 		return mpn_err(ENOMEM);
 	nic_map_rebuild(nic);
 	nic->sched = &sched_fifo;
-	sched_set_pace(nic);
 	mpn_nic_set_watchdog(nic, MPN_WATCHDOG_NS);
 	nic->held_asked = false;
 	nic->link = link_open(spec, &want, &nic->link_dirty);
@@ -231,6 +230,7 @@ start(struct mpn_nic *nic)
 		return rc;
 	nic->started = true;
 	nic->running = true;
+	rx_queue_give_all(nic);
 	nic->next_revive_ns = mpn_now_ns() + NIC_CONNECT_MS * 1000000ull;
 	nic->rx_nombuf = 0;
 	nic_check_link(nic);
@@ -284,6 +284,15 @@ void
 mpn_nic_set_allmulticast(struct mpn_nic *nic, bool on)
 {
 	set_mode(nic, &nic->info.allmulticast, on);
+}
+
+/* Who has the receive stage for himself reads the first queue. */
+void
+nic_set_bypass(struct mpn_nic *nic, struct nic_bypass *bypass)
+{
+	rx_queue_take_all(nic);
+	nic->bypass = bypass;
+	rx_queue_give_all(nic);
 }
 
 unsigned

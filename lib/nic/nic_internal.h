@@ -41,6 +41,7 @@
 #define NIC_TX_STUCK_MS 1000
 #define NIC_DRAIN_MS 5000
 #define NIC_DATA_QUEUE 1
+#define NIC_MAX_TYPES 4 /* of one personality */
 #define FLOW_MARKS 256
 #define NIC_MAX_STAGES (2 + MPN_MAX_PERSONALITIES)
 
@@ -126,8 +127,11 @@ struct mpn_personality {
 	bool loading; /* inside ops->load: ethertypes may change */
 	bool takes_rest; /* and what nobody claims */
 	uint8_t nb_ethertypes;
-	uint16_t ethertypes[4];
+	uint16_t ethertypes[NIC_MAX_TYPES];
 	struct mpn_vlan vlan; /* its frames are those of this VLAN; no vid: those without a tag */
+	uint8_t rx_queue; /* its frames come there and nobody else's; 0: where all come */
+	uint8_t nb_rules; /* that see to it */
+	struct rte_flow *rules[NIC_MAX_TYPES + 1];
 	void *priv;
 	struct mpn_flow flow;
 	struct fault_record errors;
@@ -164,14 +168,6 @@ struct nic_part {
 	uint64_t idle_rounds;
 	uint64_t busy_tsc; /* in the others */
 	uint64_t since_tsc;
-};
-
-/* Frames: what one round may do at most, see sched_pace.c. */
-struct sched_pace {
-	uint16_t rx; /* received from a queue of the port */
-	uint16_t run; /* handed to a personality */
-	uint16_t tx; /* sent */
-	uint16_t unsent; /* in the port before it gets no more; 0: as many as it takes */
 };
 
 /* Who is next. One per policy. */
@@ -213,6 +209,7 @@ struct mpn_nic {
 	atomic_bool link_dirty; /* the link may have changed: look at it in this round */
 	uint8_t faults; /* that are injected: FAULT_BIT() of each */
 	uint8_t nb_pers;
+	uint8_t nb_own_queues; /* receive queues behind the first one, for one personality each */
 	uint8_t next_tx; /* the flow that is served first */
 	bool data_rx; /* receives on a data queue, too */
 	bool data_tx; /* has one to send on */
@@ -230,7 +227,6 @@ struct mpn_nic {
 	uint64_t rx_flags; /* of received frames that mean something: the port takes tags off */
 	bool port_inserts; /* it puts a tag in as it sends */
 	const struct sched_ops *sched;
-	struct sched_pace pace;
 	struct nic_bypass *bypass; /* NULL: nobody */
 	struct nic_fwd *fwd; /* a test mode that has it */
 	struct mpn_personality *pers[MPN_MAX_PERSONALITIES];
@@ -240,8 +236,6 @@ struct mpn_nic {
 	unsigned holds; /* of mpn_nic_hold() */
 	bool held_asked; /* somebody has set the next one */
 	bool tx_offered; /* in this round: frames, to the port */
-	bool priority_moves; /* those with priority have sent or received since the last look */
-	uint64_t priority_frames; /* that they had then */
 	uint64_t held_ns; /* what a personality may hold the thread for; 0: for ever */
 	uint64_t held_tsc; /* the same in cycles; UINT64_MAX */
 	uint64_t next_held_log_ns;
@@ -265,6 +259,9 @@ struct mpn_nic {
 	mpn_nic_event_cb event_cb;
 	void *event_arg;
 };
+
+/* nic.c: give the receive stage away, or take it back: NULL. */
+void nic_set_bypass(struct mpn_nic *nic, struct nic_bypass *bypass);
 
 /* port.c */
 int nic_port_open(struct mpn_nic *nic) MPN_MUST_CHECK;
@@ -299,6 +296,18 @@ nic_count_no_mem(struct mpn_nic *nic)
 	(void)__atomic_fetch_add(&nic->stats.vlan_no_mem, 1, __ATOMIC_RELAXED);
 }
 
+/* rx_queue.c: queues that flow rules bring the frames of one personality to. */
+/* How many the port should have behind the first one. */
+uint8_t rx_queue_wanted(const struct mpn_nic *nic, const struct rte_eth_dev_info *dev);
+/* The port has started: does it take rules at all? Logs why not. */
+bool rx_queue_probe(struct mpn_nic *nic) MPN_MUST_CHECK;
+/* A personality has started, is about to stop. It keeps the first queue where there is none, or no rule. */
+void rx_queue_give(struct mpn_personality *p);
+void rx_queue_take(struct mpn_personality *p);
+/* The port has started, is about to stop; somebody has the receive stage for himself. */
+void rx_queue_give_all(struct mpn_nic *nic);
+void rx_queue_take_all(struct mpn_nic *nic);
+
 /* classify.c */
 unsigned nic_receive(struct mpn_nic *nic);
 /* What nic_receive() does with the frames it finds. */
@@ -324,8 +333,8 @@ void flow_clear_stats(struct mpn_flow *flow);
  * pool has no room for. @return how many the watermark stopped
  */
 unsigned flow_push_rx(struct mpn_flow *flow, uint64_t now_ns);
-/* Take frames for the personality, at most max. */
-unsigned flow_pop_rx(struct mpn_flow *flow, struct rte_mbuf **mbufs, unsigned max, uint64_t now_ns);
+/* Take frames for the personality, at most MPN_BURST. */
+unsigned flow_pop_rx(struct mpn_flow *flow, struct rte_mbuf **mbufs, uint64_t now_ns);
 /* Free what waits: in direction RX because it stops, in direction TX. @return frames freed */
 unsigned flow_drop_rx(struct mpn_flow *flow);
 unsigned flow_drop_tx(struct mpn_flow *flow, bool link_down);
@@ -368,14 +377,6 @@ extern const struct sched_ops sched_fifo;
 extern const struct sched_ops sched_prio_drr;
 /* Send what has priority, without waiting for the others' turns. */
 unsigned drr_send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full);
-
-/* sched_pace.c */
-/* Personalities have come, gone or changed, or the scheduler has. */
-void sched_set_pace(struct mpn_nic *nic);
-/* Now and then: is anything with priority on its way? */
-void sched_watch_pace(struct mpn_nic *nic);
-/* Frames without priority that may go to the port now. */
-unsigned sched_room(struct mpn_nic *nic, uint64_t now_ns);
 
 /* sched.c */
 const struct sched_ops *sched_find(const char *name);

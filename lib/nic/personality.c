@@ -126,7 +126,6 @@ take_step(struct mpn_personality *p, enum pers_step step)
 
 	if (to != GONE)
 		p->state = (enum mpn_pers_state)(to - 1);
-	sched_set_pace(p->nic);
 }
 
 /* A step that takes away what a round of the poll loop may be using. */
@@ -340,6 +339,7 @@ mpn_personality_start(struct mpn_personality *p)
 	rc = p->ops->start(p);
 	if (rc == 0) {
 		take_step(p, STEP_START);
+		rx_queue_give(p);
 		watch_start(p);
 	}
 	mpn_nic_release(p->nic);
@@ -384,6 +384,7 @@ mpn_personality_stop(struct mpn_personality *p)
 	if (rc < 0)
 		personality_tell_error(p, rc, "stop: still busy, give up what is open");
 	take_step(p, STEP_QUIET);
+	rx_queue_take(p);
 	(void)flow_drop_rx(&p->flow);
 	(void)flow_drop_tx(&p->flow, false);
 	mpn_nic_release(p->nic);
@@ -448,7 +449,7 @@ personality_run(struct mpn_personality *p, uint64_t now_ns)
 	unsigned n, work;
 
 	MPN_STAGE_BEGIN(FLOW);
-	n = flow_pop_rx(&p->flow, mbufs, p->nic->pace.run, now_ns);
+	n = flow_pop_rx(&p->flow, mbufs, now_ns);
 	if (n == 0)
 		MPN_STAGE_WAS(OTHER);
 	MPN_STAGE_NEXT(XFER);

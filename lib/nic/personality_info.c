@@ -55,6 +55,7 @@ mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality
 	memcpy(info->ethertypes, p->ethertypes, sizeof(info->ethertypes));
 	info->takes_rest = p->takes_rest && p->state != MPN_PERS_DEFINED;
 	info->vlan = p->vlan;
+	info->rx_queue = p->rx_queue;
 	if (p->flow.rx != NULL) {
 		info->rx_len = rte_ring_count(p->flow.rx);
 		info->tx_len = flow_lane_len(&p->flow.tx) + flow_lane_len(&p->flow.data);
@@ -76,6 +77,19 @@ mpn_personality_get_info(const struct mpn_personality *p, struct mpn_personality
 	memcpy(info->last_cause, p->last_cause, sizeof(info->last_cause));
 	info->last_error_unix_ns = p->errors.last_unix_ns;
 	mpn_nic_release(p->nic);
+}
+
+void
+mpn_personality_print_vlan(const struct mpn_personality *p, struct mpn_out *o)
+{
+	char text[16] = "";
+
+	if (p->vlan.outer != 0)
+		(void)snprintf(text, sizeof(text), "%u.%u", p->vlan.outer, p->vlan.vid);
+	else if (vlan_is_set(&p->vlan))
+		(void)snprintf(text, sizeof(text), "%u", p->vlan.vid);
+	mpn_out_str(o, "vlan", text);
+	mpn_out_u64(o, "rx_queue", p->rx_queue);
 }
 
 void

@@ -30,6 +30,7 @@ enum driver_quirk {
 	/* Its VLAN offloads are this CPU's work, on every frame, and less careful than ours. */
 	DRIVER_STRIPS_BY_CPU = 1 << 6,
 	DRIVER_INSERTS_BY_CPU = 1 << 7,
+	DRIVER_PAIRS_QUEUES = 1 << 8, /* has as many to send on as to receive on */
 };
 
 static unsigned
@@ -47,7 +48,7 @@ driver_quirks(const char *driver)
 		{"net_memif", DRIVER_MTU_IS_WRONG | DRIVER_READS_BY_CPU},
 		{"net_af_packet", DRIVER_MTU_IS_WRONG | DRIVER_INSERTS_BY_CPU},
 		{"net_bonding", DRIVER_MTU_IS_WRONG | DRIVER_INSERTS_BY_CPU},
-		{"net_tap", DRIVER_SETS_MTU | DRIVER_READS_BY_CPU},
+		{"net_tap", DRIVER_SETS_MTU | DRIVER_READS_BY_CPU | DRIVER_PAIRS_QUEUES},
 		{"mlx5_pci", DRIVER_KNOWS_POOLS},
 		{"mlx5_auxiliary", DRIVER_KNOWS_POOLS},
 	};
@@ -102,8 +103,8 @@ make_rx_pool(struct mpn_nic *nic)
 	uint32_t frame = MPN_MAX(nic->info.max_frame + FRAME_SLACK, nic->link->frame_room);
 	uint32_t room = RTE_PKTMBUF_HEADROOM + RTE_ALIGN_CEIL(frame, RTE_CACHE_LINE_SIZE);
 	/* In descriptors, in an RX flow, in the hands of personalities and caches; kept. */
-	uint32_t n = (uint32_t)nic->info.nb_rxd + nic->info.nb_txd + nic->conf.flow_len +
-		     2 * NIC_POOL_CACHE + 4 * MPN_BURST + nic->conf.nb_keep +
+	uint32_t n = (uint32_t)nic->info.nb_rxd * (1u + nic->nb_own_queues) + nic->info.nb_txd +
+		     nic->conf.flow_len + 2 * NIC_POOL_CACHE + 4 * MPN_BURST + nic->conf.nb_keep +
 		     nic_pool_spare(NIC_MAX_STAGES);
 
 	(void)snprintf(name, sizeof(name), "mpn_rx%u", nic->port_id);
@@ -157,6 +158,25 @@ setup_data_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev,
 	return rc;
 }
 
+/* Queues of personalities, as deep as the first one. */
+static int
+setup_own_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev,
+	const struct rte_eth_rxconf *rxconf, const struct rte_eth_txconf *txconf)
+{
+	bool pairs = (driver_quirks(dev->driver_name) & DRIVER_PAIRS_QUEUES) != 0;
+	unsigned socket = (unsigned)nic->info.socket_id;
+	int rc = 0;
+
+	for (uint16_t q = 1; rc == 0 && q <= nic->nb_own_queues; q++) {
+		rc = rte_eth_rx_queue_setup(
+			nic->port_id, q, nic->info.nb_rxd, socket, rxconf, nic->rx_pool);
+		if (rc == 0 && pairs)
+			rc = rte_eth_tx_queue_setup(
+				nic->port_id, q, nic->info.nb_txd, socket, txconf);
+	}
+	return rc;
+}
+
 static int
 setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 {
@@ -171,6 +191,8 @@ setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 		nic->port_id, 0, nic->info.nb_rxd, socket, &rxconf, nic->rx_pool);
 	if (rc == 0)
 		rc = rte_eth_tx_queue_setup(nic->port_id, 0, nic->info.nb_txd, socket, &txconf);
+	if (rc == 0)
+		rc = setup_own_queues(nic, dev, &rxconf, &txconf);
 	if (rc == 0)
 		rc = setup_data_queues(nic, dev, &rxconf, &txconf);
 	if (rc < 0)
@@ -205,6 +227,7 @@ static int
 configure_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 {
 	struct rte_eth_conf conf = {0};
+	uint16_t nb_rx, nb_tx;
 	int rc;
 
 	if (nic->link->split) {
@@ -223,7 +246,12 @@ configure_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 			     (*dev->dev_flags & RTE_ETH_DEV_INTR_LSC) != 0;
 	nic->data_rx = nic->link->place > 0 && dev->max_rx_queues > NIC_DATA_QUEUE;
 	nic->data_tx = nic->link->data_tx && dev->max_tx_queues > NIC_DATA_QUEUE;
-	rc = rte_eth_dev_configure(nic->port_id, nic->data_rx ? 2 : 1, nic->data_tx ? 2 : 1, &conf);
+	nic->nb_own_queues = rx_queue_wanted(nic, dev);
+	nb_rx = (uint16_t)((nic->data_rx ? 2 : 1) + nic->nb_own_queues);
+	nb_tx = driver_quirks(dev->driver_name) & DRIVER_PAIRS_QUEUES ? nb_rx
+		: nic->data_tx                                        ? 2
+								      : 1;
+	rc = rte_eth_dev_configure(nic->port_id, nb_rx, nb_tx, &conf);
 	if (rc == 0 && (driver_quirks(dev->driver_name) & DRIVER_SETS_MTU))
 		rc = rte_eth_dev_set_mtu(nic->port_id, nic->info.mtu);
 	if (rc < 0)
@@ -355,6 +383,32 @@ nic_port_revive(struct mpn_nic *nic)
 	return rc;
 }
 
+static int
+start_device(struct mpn_nic *nic)
+{
+	int rc = rte_eth_dev_start(nic->port_id);
+
+	if (rc == 0)
+		return 0;
+	return mpn_log_err(
+		-rc, "nic", "link '%s': cannot start the port: %s", nic->info.link, strerror(-rc));
+}
+
+/* Whether it takes rules a port says when it runs; if not the other queues are of no use. */
+static int
+start_without_rules(struct mpn_nic *nic)
+{
+	struct rte_eth_dev_info dev;
+	int rc;
+
+	(void)rte_eth_dev_stop(nic->port_id);
+	nic->link->queues = 0;
+	rc = look_at_port(nic, &dev);
+	if (rc == 0)
+		rc = setup_port(nic, &dev);
+	return rc == 0 ? start_device(nic) : rc;
+}
+
 /* A ring with buffer split is filled when its port starts, the other by nobody until there is an owner. */
 int
 nic_port_start(struct mpn_nic *nic)
@@ -363,10 +417,11 @@ nic_port_start(struct mpn_nic *nic)
 
 	if (nic->link->split)
 		nic_post_run(nic->post, true);
-	rc = rte_eth_dev_start(nic->port_id);
+	rc = start_device(nic);
+	if (rc == 0 && !rx_queue_probe(nic))
+		rc = start_without_rules(nic);
 	if (rc < 0)
-		return mpn_log_err(-rc, "nic", "link '%s': cannot start the port: %s",
-			nic->info.link, strerror(-rc));
+		return rc;
 	if (nic->post != NULL)
 		nic_post_run(nic->post, nic->data_rx);
 	nic_port_set_modes(nic);
@@ -396,6 +451,7 @@ nic_port_stop(struct mpn_nic *nic)
 	if (nic->post != NULL)
 		nic_post_run(nic->post, false);
 	nic_split_stop(nic);
+	rx_queue_take_all(nic);
 	if (!rte_eth_dev_is_valid_port(nic->port_id))
 		return;
 	/* It may be an interface that others use. */
@@ -451,7 +507,8 @@ mpn_nic_post_recall(struct mpn_nic *nic)
 	if (nic->post == NULL || nic->link->port_id == RTE_MAX_ETHPORTS)
 		return;
 	if (nic->link->split)
-		nic->running = restart_port(nic) == 0;
+		nic->running = restart_port(nic) ==
+			       0; /* no queues of personalities: see rx_queue_wanted() */
 	else
 		nic_port_lose(nic);
 	nic_lose_link(nic);

@@ -259,6 +259,7 @@ print_personality(struct mpn_nic *nic, struct mpn_out *o)
 		mpn_out_object(o, nic->pers[i]->name);
 		mpn_out_str(o, "kind", nic->pers[i]->ops->name);
 		mpn_out_str(o, "state", mpn_pers_state_name(nic->pers[i]->state));
+		mpn_personality_print_vlan(nic->pers[i], o);
 		mpn_personality_print_errors(nic->pers[i], o);
 		if (nic->pers[i]->state != MPN_PERS_DEFINED)
 			mpn_personality_print(nic->pers[i], o);

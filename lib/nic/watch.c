@@ -131,6 +131,7 @@ follow_peer(struct mpn_nic *nic, uint64_t now_ns)
 	if (revive(nic) < 0)
 		return;
 	nic->running = true;
+	rx_queue_give_all(nic);
 	nic->rx_nombuf = 0;
 	nic->next_revive_ns = now_ns + NIC_CONNECT_MS * 1000000ull;
 	if (nic->info.removed) {
@@ -211,7 +212,6 @@ nic_watch(struct mpn_nic *nic, uint64_t now_ns)
 		return;
 	nic->next_check_ns = now_ns + TICK_NS;
 	check_personalities(nic);
-	sched_watch_pace(nic);
 	if (nic->running)
 		check_mbufs(nic);
 }

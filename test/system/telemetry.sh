@@ -75,6 +75,12 @@ wait_for 20 test -S "$RUNTIME_DIRECTORY/dpdk/mpnic-${PIDS[mpnic]}/dpdk_telemetry
 wait_for 20 has_nic || fail "mpnic has no NIC"
 ask mpnic /mpnic/link
 says '"driver":"net_ring"'
+echo "personality define net_ring0 storage" >&3
+echo "vlan add net_ring0 100.20 storage" >&3
+has_vlan() {
+	ask mpnic /mpnic/personality && grep -q '"vlan":"100.20"' answer
+}
+wait_for 10 has_vlan || fail "no VLAN was told"
 echo quit >&3
 reap mpnic 20
 [ "$RC" -eq 0 ] || fail "mpnic ended with status $RC"

@@ -127,6 +127,7 @@ prompt() { # EXPECTED COMMAND
 	grep -q -- "$1" mpnic.out || fail "$2: expected $1: $(cat mpnic.out)"
 }
 prompt '"vlan": "100.20"' "show vlan all json"
+prompt '"vlan": "100.20"' "show personality all json"
 prompt 'expected a number from 1 to 4094' "vlan add net_ring0 4095 net"
 prompt 'it has VLAN 10 already' "vlan add net_ring0 11 net"
 prompt 'no personality has this VLAN' "vlan del net_ring0 11"

@@ -2,7 +2,6 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 #include <rte_eth_ring.h>
-#include <rte_flow.h>
 #include <rte_malloc.h>
 
 #include "card.h"
@@ -10,29 +9,15 @@
 
 #define RING_LEN 1024
 
-static struct card *card;
+struct card *card;
 
-static bool
-is_card(uint16_t port)
+bool
+card_is(uint16_t port)
 {
 	return card != NULL && card->ports[0] == port;
 }
 
 /* ---- Receiving ---- */
-
-static bool
-is_steered(const struct rte_mbuf *m)
-{
-	uint8_t byte;
-	uint16_t type;
-
-	if (!card->has_rule || m->pkt_len <= 14u + (unsigned)card->rule_offset)
-		return false;
-	(void)memcpy(&type, rte_pktmbuf_mtod_offset(m, char *, 12), sizeof(type));
-	byte = *(const uint8_t *)rte_pktmbuf_read(m, 14u + (unsigned)card->rule_offset, 1, &byte);
-	return type == rte_cpu_to_be_16(card->rule_type) &&
-	       (byte & card->rule_mask) == (card->rule_pattern & card->rule_mask);
-}
 
 static void
 write_part(
@@ -119,6 +104,43 @@ copy_plain(struct rte_mbuf *from)
 	return m;
 }
 
+/* Without buffer split: what has come goes where its rule says, or to the first queue, while there is room. */
+static void
+sort_frames(void)
+{
+	struct rte_mbuf *all[64];
+	uint16_t got;
+
+	while ((got = card->receive(card->first, all, MPN_ARRAY_SIZE(all))) > 0) {
+		for (uint16_t i = 0; i < got; i++) {
+			struct card_queue *q = &card->queues[card_find_queue(all[i])];
+
+			if (q->nb == CARD_QUEUE_LEN) {
+				rte_pktmbuf_free(all[i]);
+				card->dropped++;
+				continue;
+			}
+			q->frames++;
+			q->mbufs[q->nb++] = all[i];
+		}
+	}
+}
+
+static uint16_t
+receive_sorted(struct rte_mbuf **mbufs, uint16_t n, struct card_queue *q)
+{
+	uint16_t got = 0;
+	unsigned taken = MPN_MIN(n, q->nb);
+
+	for (unsigned i = 0; i < taken; i++) {
+		mbufs[got] = copy_plain(q->mbufs[i]);
+		got += mbufs[got] != NULL;
+	}
+	q->nb -= taken;
+	memmove(q->mbufs, q->mbufs + taken, q->nb * sizeof(q->mbufs[0]));
+	return got;
+}
+
 static uint16_t
 receive(void *queue, struct rte_mbuf **mbufs, uint16_t n)
 {
@@ -126,13 +148,17 @@ receive(void *queue, struct rte_mbuf **mbufs, uint16_t n)
 	struct rte_mbuf *all[64], *m;
 	uint16_t got, kept = 0;
 
+	if (card->steers) {
+		sort_frames();
+		return receive_sorted(mbufs, n, queue == card->first ? &card->queues[0] : queue);
+	}
 	if (queue == card)
 		return receive_split(mbufs, n);
 	got = card->receive(queue, all, (uint16_t)MPN_MIN(n, MPN_ARRAY_SIZE(all)));
 	for (uint16_t i = 0; i < got; i++) {
 		if (card->lose_every != 0 && ++serial % card->lose_every == 0) {
 			rte_pktmbuf_free(all[i]);
-		} else if (is_steered(all[i])) {
+		} else if (card_find_queue(all[i]) != 0) {
 			assert_true(card->nb_arrived < CARD_MAX_RING);
 			card->arrived[card->nb_arrived++] = all[i];
 		} else {
@@ -156,7 +182,7 @@ __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
 {
 	int rc = __real_rte_eth_dev_info_get(port, info);
 
-	if (rc < 0 || !is_card(port))
+	if (rc < 0 || !card_is(port))
 		return rc;
 	info->driver_name = card->driver;
 	info->rx_offload_capa = card->port_capa;
@@ -177,7 +203,7 @@ __wrap_rte_eth_dev_configure(
 {
 	struct rte_eth_conf plain = *conf;
 
-	if (!is_card(port))
+	if (!card_is(port))
 		return __real_rte_eth_dev_configure(port, nb_rx, nb_tx, conf);
 	card->nb_rx_queues = nb_rx;
 	card->port_offloads = conf->rxmode.offloads;
@@ -236,10 +262,15 @@ int
 __wrap_rte_eth_rx_queue_setup(uint16_t port, uint16_t queue, uint16_t nb, unsigned socket,
 	const struct rte_eth_rxconf *conf, struct rte_mempool *pool)
 {
-	if (!is_card(port) || queue == 0) {
-		if (is_card(port))
+	if (!card_is(port) || queue == 0) {
+		if (card_is(port))
 			card->plain = pool;
 		return __real_rte_eth_rx_queue_setup(port, queue, nb, socket, conf, pool);
+	}
+	if (card->steers) {
+		assert_true(queue < card->nb_rx_queues);
+		assert_ptr_equal(pool, card->plain);
+		return 0;
 	}
 	assert_int_equal(queue, 1);
 	assert_null(pool);
@@ -255,7 +286,7 @@ __wrap_rte_eth_dev_start(uint16_t port)
 	struct rte_eth_fp_ops *ops = &rte_eth_fp_ops[port];
 	int rc = __real_rte_eth_dev_start(port);
 
-	if (rc < 0 || !is_card(port))
+	if (rc < 0 || !card_is(port))
 		return rc;
 	for (unsigned i = 0; i < card->nb_pairs; i++) {
 		for (unsigned k = 0; k < 2; k++) {
@@ -268,7 +299,10 @@ __wrap_rte_eth_dev_start(uint16_t port)
 	card->starts++;
 	card->receive = ops->rx_pkt_burst;
 	ops->rx_pkt_burst = receive;
+	card->first = ops->rxq.data[0];
 	ops->rxq.data[1] = card;
+	for (unsigned q = 1; card->steers && q < card->nb_rx_queues; q++)
+		ops->rxq.data[q] = &card->queues[q];
 	return 0;
 }
 
@@ -277,57 +311,14 @@ KEPT int __wrap_rte_eth_dev_stop(uint16_t port);
 int
 __wrap_rte_eth_dev_stop(uint16_t port)
 {
-	if (is_card(port) && card->receive != NULL) {
-		rte_eth_fp_ops[port].rxq.data[1] = NULL;
+	if (card_is(port) && card->receive != NULL) {
+		/* Drivers differ in whether rules outlive a stop: none may be left to them. */
+		assert_int_equal(card->nb_rules, 0);
+		for (unsigned q = 1; q < CARD_MAX_QUEUES; q++)
+			rte_eth_fp_ops[port].rxq.data[q] = NULL;
 		card->receive = NULL;
 	}
 	return __real_rte_eth_dev_stop(port);
-}
-
-KEPT struct rte_flow *__wrap_rte_flow_create(uint16_t port, const struct rte_flow_attr *attr,
-	const struct rte_flow_item pattern[], const struct rte_flow_action actions[],
-	struct rte_flow_error *error);
-struct rte_flow *
-__wrap_rte_flow_create(uint16_t port, const struct rte_flow_attr *attr,
-	const struct rte_flow_item pattern[], const struct rte_flow_action actions[],
-	struct rte_flow_error *error)
-{
-	const struct rte_flow_item_raw *raw, *mask;
-	const struct rte_flow_item_eth *eth;
-	const struct rte_flow_action_queue *queue;
-
-	assert_true(is_card(port) && attr->ingress && !card->has_rule);
-	if (card->no_rules) {
-		error->message = "no patterns of bytes";
-		return NULL;
-	}
-	assert_int_equal(pattern[0].type, RTE_FLOW_ITEM_TYPE_ETH);
-	assert_int_equal(pattern[1].type, RTE_FLOW_ITEM_TYPE_RAW);
-	assert_int_equal(pattern[2].type, RTE_FLOW_ITEM_TYPE_END);
-	assert_int_equal(actions[0].type, RTE_FLOW_ACTION_TYPE_QUEUE);
-	assert_int_equal(actions[1].type, RTE_FLOW_ACTION_TYPE_END);
-	eth = pattern[0].spec;
-	raw = pattern[1].spec;
-	mask = pattern[1].mask;
-	queue = actions[0].conf;
-	assert_int_equal(queue->index, 1);
-	assert_true(raw->relative && mask->relative && raw->length == 1);
-	card->rule_type = rte_be_to_cpu_16(eth->type);
-	card->rule_offset = raw->offset;
-	card->rule_pattern = raw->pattern[0];
-	card->rule_mask = mask->pattern[0];
-	card->has_rule = true;
-	return (struct rte_flow *)card;
-}
-
-KEPT int
-__wrap_rte_flow_destroy(uint16_t port, struct rte_flow *flow, struct rte_flow_error *error);
-int
-__wrap_rte_flow_destroy(uint16_t port, struct rte_flow *flow, struct rte_flow_error *error)
-{
-	assert_true(is_card(port) && card->has_rule && (void *)flow == card);
-	card->has_rule = false;
-	return 0;
 }
 
 /* ---- Life ---- */
@@ -354,7 +345,7 @@ card_create(unsigned pairs)
 	c->port_capa = c->queue_capa;
 	c->seg_capa.multi_pools = 1;
 	c->seg_capa.max_nseg = 2;
-	c->max_rx_queues = 2;
+	c->max_rx_queues = CARD_MAX_QUEUES;
 	c->desc_align = 32;
 	c->descs_per_frame = 2;
 	for (unsigned i = 0; i < 2; i++) {
@@ -372,6 +363,18 @@ card_create(unsigned pairs)
 	return c;
 }
 
+struct card *
+card_create_steering(unsigned queues)
+{
+	struct card *c = card_create(0);
+
+	c->steers = true;
+	c->port_capa = c->queue_capa = 0;
+	(void)snprintf(
+		strrchr(c->link, ','), sizeof(c->link) - strlen(c->link), ",queues=%u", queues);
+	return c;
+}
+
 void
 card_destroy(struct card *c)
 {
@@ -379,6 +382,8 @@ card_destroy(struct card *c)
 	void *m;
 
 	release_ring(c);
+	for (unsigned q = 0; q < CARD_MAX_QUEUES; q++)
+		rte_pktmbuf_free_bulk(c->queues[q].mbufs, c->queues[q].nb);
 	card = NULL;
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(rte_eth_dev_info_get(c->ports[i], &info), 0);

@@ -5,15 +5,12 @@
 
 #include <unistd.h>
 
-#include <rte_malloc.h>
-
 #include "nic_internal.h"
+#include "pages.h"
 #include "pair.h"
 
 #define PAIRS 32
 #define BYTES 4096
-#define FENCE 128
-#define STRIDE (BYTES + 2 * FENCE)
 #define NB_PAGES 256
 
 static char dir[] = "/tmp/mpnic-test-XXXXXX";
@@ -65,73 +62,18 @@ open_pair_with_queue(struct pair *t)
 
 /* ---- Pages of the test ---- */
 
-/* Pages with fences around them, and what became of each. */
-static struct pages {
-	uint8_t *mem;
-	unsigned home[NB_PAGES];
-	unsigned nb_home;
-} pages;
-
-static uint8_t *
-page(unsigned i)
-{
-	return pages.mem + (size_t)i * STRIDE + FENCE;
-}
-
-static void
-note_home(void *owner, void *cookie)
-{
-	assert_ptr_equal(owner, &pages);
-	pages.home[(uintptr_t)cookie]++;
-	pages.nb_home++;
-}
-
 static void
 own_pages(struct pair *t)
 {
-	memset(&pages, 0, sizeof(pages));
-	pages.mem = rte_malloc(NULL, (size_t)NB_PAGES * STRIDE, 4096);
-	assert_non_null(pages.mem);
-	memset(pages.mem, 0xa5, (size_t)NB_PAGES * STRIDE);
-	nic_post_set_owner(mpn_nic_post(t->nic[1]), &pages, note_home);
+	pages_open(mpn_nic_post(t->nic[1]), NB_PAGES, BYTES);
 	/* What the port took before it had an owner goes first. */
 	t->probe[1].hold = true;
 }
 
 static void
-free_held(struct pair *t)
-{
-	rte_pktmbuf_free_bulk(t->probe[1].held, t->probe[1].nb_held);
-	t->probe[1].nb_held = 0;
-}
-
-static void
-assert_fences(void)
-{
-	for (unsigned i = 0; i < NB_PAGES; i++) {
-		for (unsigned k = 0; k < FENCE; k++) {
-			assert_int_equal(page(i)[-1 - (int)k], 0xa5);
-			assert_int_equal(page(i)[BYTES + k], 0xa5);
-		}
-	}
-}
-
-static bool
-is_untouched(unsigned i)
-{
-	for (unsigned k = 0; k < BYTES; k++) {
-		if (page(i)[k] != 0xa5)
-			return false;
-	}
-	return true;
-}
-
-static void
 post(struct pair *t, unsigned first, unsigned n)
 {
-	for (unsigned i = first; i < first + n; i++)
-		assert_true(nic_post_page(
-			mpn_nic_post(t->nic[1]), page(i), BYTES, (void *)(uintptr_t)i));
+	pages_post(mpn_nic_post(t->nic[1]), first, n);
 	mpn_nic_post_flush(t->nic[1]);
 }
 
@@ -144,7 +86,7 @@ use_spares(struct pair *t)
 	for (unsigned i = 0; i < n; i++)
 		assert_true(send_data(t, 1000 + i, 100));
 	expect(t, t->probe[1].frames + n);
-	free_held(t);
+	free_held(&t->probe[1]);
 	assert_int_equal(nic_post_pairs(mpn_nic_post(t->nic[1])), 0);
 	return n;
 }
@@ -173,7 +115,7 @@ test_frames_in_two_pieces(void **state)
 		assert_int_equal(t.probe[1].held[0]->data_len, NIC_POST_HEADER);
 		assert_int_equal(t.probe[1].held[0]->next->data_len, sizes[i] - NIC_POST_HEADER);
 		assert_true(nic_post_owns(mpn_nic_post(t.nic[1]), t.probe[1].held[0]->next));
-		free_held(&t);
+		free_held(&t.probe[1]);
 	}
 	t.probe[1].hold = false;
 	for (unsigned i = 0; i < 20000; i++) {
@@ -214,7 +156,7 @@ test_payload_lands_in_its_page(void **state)
 			in_place += payload(t.probe[1].held[i]) == page(first + i);
 		/* Nobody hears of a page before its frame has been freed. */
 		assert_int_equal(pages.nb_home, first);
-		free_held(&t);
+		free_held(&t.probe[1]);
 		assert_int_equal(pages.nb_home, first + PAIRS);
 	}
 	assert_int_equal(in_place, NB_PAGES);
@@ -223,7 +165,7 @@ test_payload_lands_in_its_page(void **state)
 	assert_int_equal(stats.posted, NB_PAGES);
 	assert_int_equal(stats.resync, 0);
 	pair_close(&t);
-	rte_free(pages.mem);
+	pages_close();
 }
 
 /* Frames wait for pages; the other queue goes on. */
@@ -247,9 +189,9 @@ test_no_page_no_frame(void **state)
 	/* Where a pair is wanted there always is one. */
 	nic_post_want(mpn_nic_post(t.nic[1]), 1);
 	expect(&t, frames + 101);
-	free_held(&t);
+	free_held(&t.probe[1]);
 	pair_close(&t);
-	rte_free(pages.mem);
+	pages_close();
 }
 
 /*
@@ -278,7 +220,7 @@ test_frames_find_their_pages_again(void **state)
 		n += room;
 		assert_true(send_data(&t, i, odd[i]));
 		expect(&t, ++frames);
-		free_held(&t);
+		free_held(&t.probe[1]);
 		probe_poll(t.nic, 2, 10);
 	}
 	assert_fences();
@@ -287,7 +229,7 @@ test_frames_find_their_pages_again(void **state)
 	while (nic_post_pairs(p) > 0) {
 		assert_true(send_data(&t, n, 100));
 		expect(&t, ++frames);
-		free_held(&t);
+		free_held(&t.probe[1]);
 	}
 	for (unsigned i = 0; i < n; i++)
 		assert_int_equal(pages.home[i], 1);
@@ -298,10 +240,10 @@ test_frames_find_their_pages_again(void **state)
 	expect(&t, frames + PAIRS);
 	for (unsigned i = 0; i < PAIRS; i++)
 		assert_ptr_equal(payload(t.probe[1].held[i]), page(n + i));
-	free_held(&t);
+	free_held(&t.probe[1]);
 	assert_fences();
 	pair_close(&t);
-	rte_free(pages.mem);
+	pages_close();
 }
 
 /* The peer dies with pages posted: all of them are home when the link is down, and nothing writes there. */
@@ -318,7 +260,7 @@ test_pages_come_home_from_a_dead_peer(void **state)
 	assert_true(pair_wait_link(&t, 1, false, 2000));
 	assert_int_equal(pages.nb_home, PAIRS);
 	for (unsigned i = 0; i < PAIRS; i++)
-		assert_true(pages.home[i] == 1 && is_untouched(i));
+		assert_true(pages.home[i] == 1 && page_is_untouched(i));
 	/* And with a new one it goes on. */
 	pair_open(&t, 0, serve, true, 0);
 	pair_wait_up(&t, 5000);
@@ -330,11 +272,11 @@ test_pages_come_home_from_a_dead_peer(void **state)
 	expect(&t, t.probe[1].frames + PAIRS);
 	for (unsigned i = 0; i < PAIRS; i++)
 		assert_ptr_equal(payload(t.probe[1].held[i]), page(PAIRS + i));
-	free_held(&t);
+	free_held(&t.probe[1]);
 	assert_fences();
 	pair_close(&t);
 	assert_int_equal(pages.nb_home, 2 * PAIRS);
-	rte_free(pages.mem);
+	pages_close();
 }
 
 /* Somebody keeps frames: the queue stands still, the other does not, and it goes on with those freed. */
@@ -355,7 +297,7 @@ test_kept_frames_slow_it_down(void **state)
 	assert_true(probe_send(&t.probe[0], t.info[1].mac, 1, 60));
 	expect(&t, held + 1);
 	t.probe[1].hold = false;
-	free_held(&t);
+	free_held(&t.probe[1]);
 	expect(&t, 1001);
 	pair_close(&t);
 }

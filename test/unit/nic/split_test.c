@@ -3,41 +3,18 @@
 
 /* The data queue of a network card: what it is asked for, what it is given, and who has which page when. */
 
-#include <rte_malloc.h>
-
 #include "card.h"
 #include "nic_internal.h"
+#include "pages.h"
 #include "pair.h"
 
 #define PAIRS 32
 #define BYTES 8192
-#define FENCE 128
-#define STRIDE (BYTES + 2 * FENCE)
 #define NB_PAGES 96
 #define DATA 0x80000000u /* in the number of a frame that is data */
 
 /* Frames of the probe with the highest bit in their number. */
 static const struct nic_steer steer = {.ethertype = PROBE_TYPE, .offset = 3, .bits = 0x80};
-
-static struct pages {
-	uint8_t *mem;
-	unsigned home[NB_PAGES];
-	unsigned nb_home;
-} pages;
-
-static uint8_t *
-page(unsigned i)
-{
-	return pages.mem + (size_t)i * STRIDE + FENCE;
-}
-
-static void
-note_home(void *owner, void *cookie)
-{
-	assert_ptr_equal(owner, &pages);
-	pages.home[(uintptr_t)cookie]++;
-	pages.nb_home++;
-}
 
 /* The card is end 0. */
 static struct nic_post *
@@ -51,11 +28,7 @@ open_card(struct pair *t, struct card *c)
 	post = mpn_nic_post(t->nic[0]);
 	assert_non_null(post);
 	assert_int_equal(mpn_nic_post_steer(t->nic[0], &steer), 0);
-	memset(&pages, 0, sizeof(pages));
-	pages.mem = rte_malloc(NULL, (size_t)NB_PAGES * STRIDE, 4096);
-	assert_non_null(pages.mem);
-	memset(pages.mem, 0xa5, (size_t)NB_PAGES * STRIDE);
-	nic_post_set_owner(post, &pages, note_home);
+	pages_open(post, NB_PAGES, BYTES);
 	t->probe[0].hold = true;
 	return post;
 }
@@ -63,12 +36,11 @@ open_card(struct pair *t, struct card *c)
 static void
 close_card(struct pair *t, struct card *c)
 {
-	rte_pktmbuf_free_bulk(t->probe[0].held, t->probe[0].nb_held);
-	t->probe[0].nb_held = 0;
+	free_held(&t->probe[0]);
 	pair_close(t);
 	card_destroy(c);
 	mpn_nic_pool_reap();
-	rte_free(pages.mem);
+	pages_close();
 }
 
 static void
@@ -88,13 +60,6 @@ expect(struct pair *t, uint64_t frames)
 	assert_int_equal(t->probe[0].damaged, 0);
 }
 
-static void
-free_held(struct pair *t)
-{
-	rte_pktmbuf_free_bulk(t->probe[0].held, t->probe[0].nb_held);
-	t->probe[0].nb_held = 0;
-}
-
 /* Use up so many pairs. */
 static void
 use_pairs(struct pair *t, unsigned n)
@@ -104,25 +69,7 @@ use_pairs(struct pair *t, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		send_one(t, DATA + i, 100);
 	expect(t, before + n);
-	free_held(t);
-}
-
-static void
-post_pages(struct nic_post *post, unsigned first, unsigned n)
-{
-	for (unsigned i = first; i < first + n; i++)
-		assert_true(nic_post_page(post, page(i), BYTES, (void *)(uintptr_t)i));
-}
-
-static void
-assert_fences(void)
-{
-	for (unsigned i = 0; i < NB_PAGES; i++) {
-		for (unsigned k = 0; k < FENCE; k++) {
-			assert_int_equal(page(i)[-1 - (int)k], 0xa5);
-			assert_int_equal(page(i)[BYTES + k], 0xa5);
-		}
-	}
+	free_held(&t->probe[0]);
 }
 
 /* ---- Tests ---- */
@@ -187,7 +134,7 @@ test_what_the_card_is_told(void **state)
 		assert_int_equal(c->port_offloads, i == 1 ? c->port_capa : 0);
 		/* Full from the start, and with nobody to steer for there is no rule. */
 		assert_int_equal(nic_post_pairs(mpn_nic_post(nic)), c->nb_pairs);
-		assert_false(c->has_rule);
+		assert_int_equal(c->nb_rules, 0);
 		mpn_nic_destroy(nic);
 		card_destroy(c);
 		mpn_nic_pool_reap();
@@ -234,13 +181,13 @@ test_frames_are_steered(void **state)
 	}
 	/* The ring has what it had: each pair has been replaced. */
 	assert_int_equal(nic_post_pairs(post), c->nb_pairs);
-	free_held(&t);
+	free_held(&t.probe[0]);
 	split = c->split;
 	for (unsigned i = 0; i < 5000; i++) {
 		send_one(&t, (i % 3 != 0 ? DATA : 0) + i, 66 + i % 8000);
 		while (t.probe[0].frames < 4 + i)
 			probe_poll(t.nic, 2, 1);
-		free_held(&t);
+		free_held(&t.probe[0]);
 	}
 	assert_int_equal(c->split - split, 5000 - 1667);
 	assert_int_equal(t.probe[0].damaged, 0);
@@ -257,7 +204,7 @@ test_payload_lands_in_its_page(void **state)
 	uint64_t frames;
 
 	/* As many may be posted as place says, behind a ring that is full. */
-	post_pages(post, 0, PAIRS);
+	pages_post(post, 0, PAIRS);
 	assert_int_equal(nic_post_room(post), 0);
 	assert_false(nic_post_page(post, page(PAIRS), BYTES, NULL));
 	assert_int_equal(nic_post_pairs(post), c->nb_pairs + PAIRS);
@@ -265,7 +212,7 @@ test_payload_lands_in_its_page(void **state)
 	assert_int_equal(nic_post_room(post), PAIRS);
 	for (unsigned first = 0; first < NB_PAGES; first += PAIRS) {
 		if (first + PAIRS < NB_PAGES)
-			post_pages(post, first + PAIRS, PAIRS);
+			pages_post(post, first + PAIRS, PAIRS);
 		frames = t.probe[0].frames;
 		for (unsigned i = 0; i < PAIRS; i++)
 			send_one(&t, DATA + first + i, NIC_POST_HEADER + BYTES - i % 3);
@@ -278,7 +225,7 @@ test_payload_lands_in_its_page(void **state)
 		}
 		/* Nobody hears of a page before its frame has been freed. */
 		assert_int_equal(pages.nb_home, first);
-		free_held(&t);
+		free_held(&t.probe[0]);
 		assert_int_equal(pages.nb_home, first + PAIRS);
 	}
 	for (unsigned i = 0; i < NB_PAGES; i++)
@@ -309,7 +256,7 @@ test_frames_of_no_use(void **state)
 	struct nic_post *post = open_card(&t, c);
 	uint64_t frames;
 
-	post_pages(post, 0, PAIRS);
+	pages_post(post, 0, PAIRS);
 	use_pairs(&t, c->nb_pairs);
 	frames = t.probe[0].frames;
 	send_one(&t, DATA, NIC_POST_HEADER);
@@ -318,7 +265,7 @@ test_frames_of_no_use(void **state)
 	expect(&t, frames + 2);
 	assert_int_equal(c->too_long, 1);
 	assert_int_equal(t.probe[0].held[0]->nb_segs, 1);
-	free_held(&t);
+	free_held(&t.probe[0]);
 	assert_int_equal(pages.nb_home, 0);
 	/* Those two pages wait for another turn of the ring. */
 	use_pairs(&t, c->nb_pairs - 2);
@@ -348,7 +295,7 @@ test_kept_frames_cost_frames(void **state)
 	assert_int_equal(nic_post_pairs(post), c->nb_pairs);
 	send_one(&t, 1, 60);
 	expect(&t, held + 1);
-	free_held(&t);
+	free_held(&t.probe[0]);
 	use_pairs(&t, 100);
 	close_card(&t, c);
 }
@@ -361,7 +308,7 @@ test_recall(void **state)
 	struct card *c = card_create(PAIRS);
 	struct nic_post *post = open_card(&t, c);
 
-	post_pages(post, 0, PAIRS);
+	pages_post(post, 0, PAIRS);
 	use_pairs(&t, c->nb_pairs / 2);
 	assert_int_equal(pages.nb_home, 0);
 	mpn_nic_post_recall(t.nic[0]);
@@ -374,16 +321,16 @@ test_recall(void **state)
 	assert_int_equal(c->starts, 2);
 	assert_int_equal(t.probe[0].events[MPN_NIC_LINK_DOWN], 1);
 	assert_true(pair_wait_link(&t, 0, true, 1000));
-	assert_true(c->has_rule);
-	post_pages(post, PAIRS, PAIRS);
+	assert_true(c->nb_rules == 1);
+	pages_post(post, PAIRS, PAIRS);
 	use_pairs(&t, c->nb_pairs + PAIRS);
 	assert_int_equal(pages.nb_home, 2 * PAIRS);
 	/* Stopped, nothing is posted any more; what was in the ring is there until it is set up again. */
 	mpn_nic_stop(t.nic[0]);
 	assert_false(nic_post_running(post));
-	assert_false(c->has_rule);
+	assert_int_equal(c->nb_rules, 0);
 	assert_int_equal(mpn_nic_start(t.nic[0]), 0);
-	assert_true(c->has_rule);
+	assert_true(c->nb_rules == 1);
 	assert_true(pair_wait_link(&t, 0, true, 1000));
 	use_pairs(&t, 10);
 	close_card(&t, c);

@@ -107,7 +107,7 @@ test_pages_are_recalled(void **state)
 	bed_poll_until(b, l.failed == 24);
 	assert_int_equal(load_posted(b), 0);
 	assert_true(load_stats(b)->recalls > 0);
-	assert_true(c->starts > starts && c->has_rule);
+	assert_true(c->starts > starts && c->nb_rules == 1);
 	c->lose_every = 0;
 	bed_release(b);
 	bed_poll_until(b, b->opened);
