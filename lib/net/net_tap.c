@@ -163,6 +163,11 @@ deliver(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n)
 	while (taken < n && write_frame(dev->tap, mbufs[taken]))
 		taken++;
 	rte_pktmbuf_free_bulk(mbufs, taken);
+	/* Who is spoken to is likely to answer. */
+	if (taken > 0) {
+		dev->tap->ask_gap_ns = 0;
+		dev->tap->next_ask_ns = 0;
+	}
 	return taken;
 }
 

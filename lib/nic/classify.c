@@ -17,7 +17,6 @@
  * Frames taken in one round: half of MPN_BURST, so that the first answers leave while the rest waits.
  * With a queue depth of 32 a burst of 32 made both ends work in turns, each waiting for the other.
  */
-#define RX_BURST (MPN_BURST / 2)
 #define PREFETCH_AHEAD 4
 
 /* The personality that has claimed the frame, or NULL with its cause counted. */
@@ -212,7 +211,8 @@ receive_data(struct mpn_nic *nic)
 
 	{
 		MPN_STAGE_BEGIN(POLL);
-		n = rte_eth_rx_burst(nic->port_id, NIC_DATA_QUEUE, mbufs, 2 * RX_BURST);
+		n = rte_eth_rx_burst(
+			nic->port_id, NIC_DATA_QUEUE, mbufs, (uint16_t)(2 * nic->pace.rx));
 		if (n == 0)
 			MPN_STAGE_WAS(OTHER);
 		MPN_STAGE_END();
@@ -234,7 +234,7 @@ receive_queue(struct mpn_nic *nic, uint16_t queue)
 
 	{
 		MPN_STAGE_BEGIN(POLL);
-		n = rte_eth_rx_burst(nic->port_id, queue, mbufs, RX_BURST);
+		n = rte_eth_rx_burst(nic->port_id, queue, mbufs, nic->pace.rx);
 		if (n == 0)
 			MPN_STAGE_WAS(OTHER);
 		MPN_STAGE_END();

@@ -124,9 +124,9 @@ flow_push_rx(struct mpn_flow *flow, uint64_t now_ns)
 }
 
 unsigned
-flow_pop_rx(struct mpn_flow *flow, struct rte_mbuf **mbufs, uint64_t now_ns)
+flow_pop_rx(struct mpn_flow *flow, struct rte_mbuf **mbufs, unsigned max, uint64_t now_ns)
 {
-	unsigned n = rte_ring_sc_dequeue_burst(flow->rx, (void **)mbufs, MPN_BURST, NULL);
+	unsigned n = rte_ring_sc_dequeue_burst(flow->rx, (void **)mbufs, max, NULL);
 	uint64_t bytes = 0;
 
 	if (n == 0)

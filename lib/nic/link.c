@@ -36,6 +36,7 @@ static const struct link_kind link_kinds[] = {
 		.open = ring_open,
 		.close = ring_close,
 		.is_up = ring_is_up,
+		.unsent = ring_unsent,
 	},
 	{
 		.pub = {.name = "vhost",
@@ -49,6 +50,7 @@ static const struct link_kind link_kinds[] = {
 		.close = side_close,
 		.unplug = vhost_unplug,
 		.replug = vhost_replug,
+		.unsent = vhost_unsent,
 	},
 	{
 		.pub = {.name = "virtio",

@@ -57,6 +57,15 @@ struct link_want {
 	void *background_arg;
 };
 
+/* The ring of descriptors that a user of vhost receives into, as far as it can be seen from here. */
+struct link_user {
+	atomic_int vid; /* the driver's number of the user; below 0: there is none */
+	atomic_bool looks; /* somebody is looking at its ring */
+	unsigned posted; /* descriptors in it that are not in use when it has taken all frames */
+	unsigned free; /* at the last look */
+	uint64_t since_ns; /* they have been as many since then */
+};
+
 struct link {
 	struct link_spec spec;
 	struct link_want want;
@@ -73,6 +82,7 @@ struct link {
 	bool split; /* the port splits frames for it and must be told which */
 	bool data_tx; /* the peer may have a data queue */
 	atomic_bool data_up; /* and has one now */
+	struct link_user user; /* of a vhost link */
 	char dev_name[64]; /* of the vdev or PCI device */
 	uint64_t owner_id; /* ours, as ethdev knows owners of ports */
 	bool plugged; /* we plugged the device in: we unplug it */
@@ -95,6 +105,8 @@ struct link_kind {
 	int (*replug)(struct link *l);
 	/* NULL: ask ethdev. */
 	bool (*is_up)(struct link *l);
+	/* Frames sent on the first queue that the peer has not taken; NULL: there is no telling. */
+	unsigned (*unsent)(struct link *l, uint64_t now_ns);
 };
 
 /* Take a link string apart; logs what is wrong with it. 0, -EINVAL */
@@ -139,11 +151,13 @@ uint16_t link_usual_mtu(uint16_t max);
 int ring_open(struct link *l);
 void ring_close(struct link *l);
 bool ring_is_up(struct link *l);
+unsigned ring_unsent(struct link *l, uint64_t now_ns);
 
 /* link_virtio.c */
 int vhost_open(struct link *l);
 void vhost_unplug(struct link *l);
 int vhost_replug(struct link *l);
+unsigned vhost_unsent(struct link *l, uint64_t now_ns);
 int virtio_open(struct link *l);
 
 /* link_memif.c */

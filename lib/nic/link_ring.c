@@ -172,3 +172,11 @@ ring_is_up(struct link *l)
 
 	return atomic_load_explicit(&c->both, memory_order_acquire);
 }
+
+unsigned
+ring_unsent(struct link *l, uint64_t now_ns)
+{
+	const struct cable *c = l->priv;
+
+	return rte_ring_count(c->to[c->end[0] == l]);
+}

@@ -20,10 +20,15 @@
 
 #include <rte_eth_vhost.h>
 #include <rte_ethdev.h>
+#include <rte_pause.h>
+#include <rte_vhost.h>
 
 #include "link_side.h"
 #include "mpn_log.h"
 #include "nic_internal.h"
+
+#define USER_RX_RING 0 /* a user receives on it what is sent on the first queue */
+#define STILL_NS 50000
 
 /* On a thread of the driver's. Each event is told once. */
 static int
@@ -39,16 +44,64 @@ note_queue_state(uint16_t port_id, enum rte_eth_event_type type, void *arg, void
 	return 0;
 }
 
-/* The user went: its queues are not reported. The next one's come after this. */
+/*
+ * A user has come, or went. The queues of one that went are not reported; those of the next one come after
+ * this. The driver frees what it has of a user when this returns: nobody may be looking at it any more.
+ */
 static int
-note_user_gone(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
+note_user(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
 {
 	struct link *l = arg;
 	struct rte_eth_link state = {0};
 
-	if (rte_eth_link_get_nowait(port_id, &state) == 0 && state.link_status == RTE_ETH_LINK_DOWN)
-		atomic_store_explicit(&l->data_up, false, memory_order_relaxed);
+	if (rte_eth_link_get_nowait(port_id, &state) < 0)
+		return 0;
+	if (state.link_status == RTE_ETH_LINK_UP) {
+		atomic_store(&l->user.vid, rte_eth_vhost_get_vid_from_port_id(port_id));
+		return 0;
+	}
+	atomic_store_explicit(&l->data_up, false, memory_order_relaxed);
+	atomic_store(&l->user.vid, -1);
+	while (atomic_load(&l->user.looks))
+		rte_pause();
 	return 0;
+}
+
+/* Descriptors of a user that wait for frames. */
+static unsigned
+count_free(struct link_user *u)
+{
+	unsigned n = 0;
+	int vid;
+
+	atomic_store(&u->looks, true);
+	vid = atomic_load(&u->vid);
+	if (vid >= 0)
+		n = rte_vhost_avail_entries(vid, USER_RX_RING);
+	else
+		u->posted = 0;
+	atomic_store_explicit(&u->looks, false, memory_order_release);
+	return n;
+}
+
+/*
+ * What is not free is unsent: a user fills its ring up again as it takes frames out. One that does so in
+ * batches, or does not run just now, only seems to leave them: what has not moved for a while is not counted,
+ * until the ring is full again.
+ */
+unsigned
+vhost_unsent(struct link *l, uint64_t now_ns)
+{
+	struct link_user *u = &l->user;
+	unsigned n = count_free(u);
+
+	if (n != u->free)
+		u->since_ns = now_ns;
+	else if (now_ns - u->since_ns >= STILL_NS)
+		u->posted = n;
+	u->free = n;
+	u->posted = MPN_MAX(u->posted, n);
+	return u->posted - n;
 }
 
 static int
@@ -57,13 +110,14 @@ plug_vhost(struct link *l, int (*plug)(struct link *l, const char *driver, const
 	char args[LINK_ARG_LEN + 64];
 	int rc;
 
+	atomic_store(&l->user.vid, -1);
 	(void)snprintf(args, sizeof(args), "iface=%s,queues=2,client=0", l->spec.arg);
 	rc = plug(l, "net_vhost", args);
 	if (rc < 0)
 		return rc;
 	(void)rte_eth_dev_callback_register(
 		l->port_id, RTE_ETH_EVENT_QUEUE_STATE, note_queue_state, l);
-	(void)rte_eth_dev_callback_register(l->port_id, RTE_ETH_EVENT_INTR_LSC, note_user_gone, l);
+	(void)rte_eth_dev_callback_register(l->port_id, RTE_ETH_EVENT_INTR_LSC, note_user, l);
 	return 0;
 }
 
@@ -95,8 +149,7 @@ vhost_unplug(struct link *l)
 {
 	(void)rte_eth_dev_callback_unregister(
 		l->port_id, RTE_ETH_EVENT_QUEUE_STATE, note_queue_state, l);
-	(void)rte_eth_dev_callback_unregister(
-		l->port_id, RTE_ETH_EVENT_INTR_LSC, note_user_gone, l);
+	(void)rte_eth_dev_callback_unregister(l->port_id, RTE_ETH_EVENT_INTR_LSC, note_user, l);
 	atomic_store_explicit(&l->data_up, false, memory_order_relaxed);
 	link_unplug(l);
 }

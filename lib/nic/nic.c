@@ -145,6 +145,7 @@ open_nic(struct mpn_nic *nic, const struct link_spec *spec)
 		return mpn_err(ENOMEM);
 	nic_map_rebuild(nic);
 	nic->sched = &sched_fifo;
+	sched_set_pace(nic);
 	mpn_nic_set_watchdog(nic, MPN_WATCHDOG_NS);
 	nic->held_asked = false;
 	nic->link = link_open(spec, &want, &nic->link_dirty);

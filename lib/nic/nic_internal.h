@@ -170,6 +170,14 @@ struct nic_part {
 	uint64_t since_tsc;
 };
 
+/* Frames: what one round may do at most, see sched_pace.c. */
+struct sched_pace {
+	uint16_t rx; /* received from a queue of the port */
+	uint16_t run; /* handed to a personality */
+	uint16_t tx; /* sent */
+	uint16_t unsent; /* in the port before it gets no more; 0: as many as it takes */
+};
+
 /* Who is next. One per policy. */
 struct sched_ops {
 	const char *name;
@@ -227,6 +235,7 @@ struct mpn_nic {
 	uint64_t rx_flags; /* of received frames that mean something: the port takes tags off */
 	bool port_inserts; /* it puts a tag in as it sends */
 	const struct sched_ops *sched;
+	struct sched_pace pace;
 	struct nic_bypass *bypass; /* NULL: nobody */
 	struct nic_fwd *fwd; /* a test mode that has it */
 	struct mpn_personality *pers[MPN_MAX_PERSONALITIES];
@@ -236,6 +245,8 @@ struct mpn_nic {
 	unsigned holds; /* of mpn_nic_hold() */
 	bool held_asked; /* somebody has set the next one */
 	bool tx_offered; /* in this round: frames, to the port */
+	bool priority_moves; /* those with priority have sent or received since the last look */
+	uint64_t priority_frames; /* that they had then */
 	uint64_t held_ns; /* what a personality may hold the thread for; 0: for ever */
 	uint64_t held_tsc; /* the same in cycles; UINT64_MAX */
 	uint64_t next_held_log_ns;
@@ -333,8 +344,8 @@ void flow_clear_stats(struct mpn_flow *flow);
  * pool has no room for. @return how many the watermark stopped
  */
 unsigned flow_push_rx(struct mpn_flow *flow, uint64_t now_ns);
-/* Take frames for the personality, at most MPN_BURST. */
-unsigned flow_pop_rx(struct mpn_flow *flow, struct rte_mbuf **mbufs, uint64_t now_ns);
+/* Take frames for the personality, at most max. */
+unsigned flow_pop_rx(struct mpn_flow *flow, struct rte_mbuf **mbufs, unsigned max, uint64_t now_ns);
 /* Free what waits: in direction RX because it stops, in direction TX. @return frames freed */
 unsigned flow_drop_rx(struct mpn_flow *flow);
 unsigned flow_drop_tx(struct mpn_flow *flow, bool link_down);
@@ -377,6 +388,14 @@ extern const struct sched_ops sched_fifo;
 extern const struct sched_ops sched_prio_drr;
 /* Send what has priority, without waiting for the others' turns. */
 unsigned drr_send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full);
+
+/* sched_pace.c */
+/* Personalities have come, gone or changed, or the scheduler has. */
+void sched_set_pace(struct mpn_nic *nic);
+/* Now and then: is anything with priority on its way? */
+void sched_watch_pace(struct mpn_nic *nic);
+/* Frames without priority that may go to the port now. */
+unsigned sched_room(struct mpn_nic *nic, uint64_t now_ns);
 
 /* sched.c */
 const struct sched_ops *sched_find(const char *name);

@@ -126,6 +126,7 @@ take_step(struct mpn_personality *p, enum pers_step step)
 
 	if (to != GONE)
 		p->state = (enum mpn_pers_state)(to - 1);
+	sched_set_pace(p->nic);
 }
 
 /* A step that takes away what a round of the poll loop may be using. */
@@ -449,7 +450,7 @@ personality_run(struct mpn_personality *p, uint64_t now_ns)
 	unsigned n, work;
 
 	MPN_STAGE_BEGIN(FLOW);
-	n = flow_pop_rx(&p->flow, mbufs, now_ns);
+	n = flow_pop_rx(&p->flow, mbufs, p->nic->pace.run, now_ns);
 	if (n == 0)
 		MPN_STAGE_WAS(OTHER);
 	MPN_STAGE_NEXT(XFER);

@@ -86,6 +86,7 @@ mpn_nic_set_scheduler(struct mpn_nic *nic, const char *name)
 		nic->pers[i]->credit = 0;
 		nic->pers[i]->flow.nb_round = 0;
 	}
+	sched_set_pace(nic);
 	mpn_nic_release(nic);
 	return 0;
 }
@@ -107,6 +108,7 @@ mpn_personality_set_share(struct mpn_personality *p, const struct mpn_share *sha
 			p->name, share->tx_rate, MPN_MIN_RATE, (unsigned long long)MPN_MAX_RATE);
 	mpn_nic_hold(p->nic);
 	p->share = *share;
+	sched_set_pace(p->nic);
 	mpn_nic_release(p->nic);
 	return 0;
 }

@@ -14,18 +14,16 @@
 /* Priority is for little: what is above this rate has to take its turn as everybody. */
 #define PRIO_BYTES_PER_SEC 100000000ull
 #define PRIO_BURST_BYTES 65536
-/* In one round: the personalities want to run, too. */
-#define MAX_FRAMES (4 * MPN_BURST)
 
 /* What fits into a budget of the policy, and into what the TX rate allows. */
 static unsigned
-send_within(struct mpn_nic *nic, struct mpn_personality *p, uint64_t now_ns, uint64_t *budget,
-	bool *full)
+send_within(struct mpn_nic *nic, struct mpn_personality *p, unsigned max, uint64_t now_ns,
+	uint64_t *budget, bool *full)
 {
 	uint64_t allowed = rate_allows(p, &p->flow.tx, now_ns);
 	uint64_t left = MPN_MIN(allowed, *budget), used = left;
 	uint64_t before = rte_rdtsc();
-	unsigned sent = flow_send(nic, &p->flow.tx, 0, MPN_BURST, &left, full);
+	unsigned sent = flow_send(nic, &p->flow.tx, 0, max, &left, full);
 
 	/* Many drivers copy: sending is what some personalities cost most. */
 	if (mpn_likely(p->pays_tx))
@@ -47,14 +45,14 @@ drr_send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full)
 		if (!p->share.priority || flow_lane_len(&p->flow.tx) == 0)
 			continue;
 		bucket_fill(&p->prio, PRIO_BYTES_PER_SEC, PRIO_BURST_BYTES, now_ns);
-		sent += send_within(nic, p, now_ns, &p->prio.bytes, full);
+		sent += send_within(nic, p, MPN_BURST, now_ns, &p->prio.bytes, full);
 	}
 	return sent;
 }
 
 /* One that has its turn: until its deficit or its flow is empty, or the port is full. */
 static unsigned
-take_turn(struct mpn_nic *nic, struct mpn_personality *p, uint64_t now_ns, bool *full)
+take_turn(struct mpn_nic *nic, struct mpn_personality *p, unsigned max, uint64_t now_ns, bool *full)
 {
 	unsigned sent = 0, n;
 
@@ -62,10 +60,10 @@ take_turn(struct mpn_nic *nic, struct mpn_personality *p, uint64_t now_ns, bool 
 		p->deficit += (uint64_t)p->share.weight * nic->info.max_frame;
 	p->in_turn = true;
 	do {
-		n = send_within(nic, p, now_ns, &p->deficit, full);
+		n = send_within(nic, p, max - sent, now_ns, &p->deficit, full);
 		sent += n;
-	} while (n > 0 && !*full && sent < MAX_FRAMES);
-	if (*full || sent >= MAX_FRAMES)
+	} while (n > 0 && !*full && sent < max);
+	if (*full || sent >= max)
 		return sent; /* it goes on with what is left */
 	p->in_turn = false;
 	if (flow_lane_len(&p->flow.tx) == 0)
@@ -78,17 +76,18 @@ run_prio_drr(struct mpn_nic *nic, uint64_t now_ns)
 {
 	bool full = false;
 	unsigned sent = drr_send_priority(nic, now_ns, &full);
-	unsigned empty = 0;
+	unsigned max = sched_room(nic, now_ns), empty = 0;
 
 	if (nic->next_tx >= nic->nb_pers)
 		nic->next_tx = 0;
-	while (!full && sent < MAX_FRAMES && empty < nic->nb_pers) {
+	nic->tx_offered |= max == 0;
+	while (!full && sent < max && empty < nic->nb_pers) {
 		struct mpn_personality *p = nic->pers[nic->next_tx];
 
 		/* One that its TX rate stops is as one that has nothing to send. */
 		if (rate_allows(p, &p->flow.tx, now_ns) > 0) {
 			empty = 0;
-			sent += take_turn(nic, p, now_ns, &full);
+			sent += take_turn(nic, p, max - sent, now_ns, &full);
 		} else {
 			empty++;
 			p->in_turn = false;

@@ -23,6 +23,7 @@ static_assert(1u << INI_GRANULE_SHIFT >= WIRE_EBD_MAX_QUANTUM, "a data command s
 
 /* Session frames are repeated at this rate first, then ever more slowly. */
 #define INI_CTRL_RETRY_NS (20ull * XFER_NSEC_PER_MSEC)
+#define INI_CTRL_DOUBLED_MAX 8
 #define INI_CTRL_TRIES 6 /* of OPEN and PROOF, before discovery starts again */
 #define INI_PROBE_TRIES 3 /* of each payload unit */
 #define INI_PROBE_ROUNDS 4 /* before commands that were accepted become too large */
@@ -48,6 +49,7 @@ struct xfer_ini {
 	bool sealed; /* the session's frames carry checksums */
 	bool bulk; /* the target honours WIRE_F_BULK */
 	uint8_t ctrl_tries;
+	uint8_t ctrl_slow; /* opening has failed so often: answers get twice as long each time */
 	uint8_t probe_rounds; /* fruitless ones since the session was live */
 	uint8_t peer[6];
 	uint32_t drain; /* PROBEs to be sent for xfer_ini_drain() */

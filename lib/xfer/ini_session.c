@@ -33,6 +33,20 @@ xfer_ini_state_name(enum xfer_ini_state s)
 	return (unsigned)s < XFER_INI_STATES ? state_names[s] : "?";
 }
 
+/*
+ * How long to wait for the answer to the next try. A target that is slower than all tries of a state would
+ * never be met if the next attempt were no more patient.
+ */
+static uint64_t
+ctrl_wait(const struct xfer_ini *ini)
+{
+	unsigned doubled = ini->ctrl_tries;
+
+	if (ctrl_frames[ini->state].tries != 0)
+		doubled += ini->ctrl_slow;
+	return INI_CTRL_RETRY_NS << MPN_MIN(doubled, INI_CTRL_DOUBLED_MAX);
+}
+
 /* The one place where the session's state changes. */
 static void
 enter(struct xfer_ini *ini, enum xfer_ini_state s, uint64_t now_ns)
@@ -40,7 +54,7 @@ enter(struct xfer_ini *ini, enum xfer_ini_state s, uint64_t now_ns)
 	ini->state = (uint8_t)s;
 	ini->ctrl_tries = 0;
 	ini->ctrl_due = ctrl_frames[s].op != 0;
-	ini->ctrl_deadline_ns = ini->ctrl_due ? now_ns + INI_CTRL_RETRY_NS : XFER_NO_DEADLINE;
+	ini->ctrl_deadline_ns = ini->ctrl_due ? now_ns + ctrl_wait(ini) : XFER_NO_DEADLINE;
 	ini_arm(ini, ini->ctrl_due ? ini->ctrl_deadline_ns : now_ns);
 }
 
@@ -216,6 +230,7 @@ give_up_state(struct xfer_ini *ini, uint64_t now_ns)
 		ini->p = unit_below(ini->p - 1);
 		enter(ini, XFER_INI_PROBE, now_ns);
 	} else {
+		ini->ctrl_slow = MPN_MIN(ini->ctrl_slow + 1, INI_CTRL_DOUBLED_MAX);
 		start_over(ini, now_ns);
 	}
 }
@@ -223,8 +238,6 @@ give_up_state(struct xfer_ini *ini, uint64_t now_ns)
 void
 ini_ctrl_timer(struct xfer_ini *ini, uint64_t now_ns)
 {
-	uint64_t wait;
-
 	if (ini->state == XFER_INI_IDLE || ini->state == XFER_INI_LIVE)
 		return;
 	if (now_ns < ini->ctrl_deadline_ns) {
@@ -237,11 +250,9 @@ ini_ctrl_timer(struct xfer_ini *ini, uint64_t now_ns)
 		give_up_state(ini, now_ns);
 		return;
 	}
-	if (ini->ctrl_tries > 8)
-		ini->ctrl_tries = 8;
-	wait = INI_CTRL_RETRY_NS << ini->ctrl_tries;
+	ini->ctrl_tries = MPN_MIN(ini->ctrl_tries, INI_CTRL_DOUBLED_MAX);
 	ini->ctrl_due = true;
-	ini->ctrl_deadline_ns = now_ns + MPN_MIN(wait, ini->conf.rto_max_ns);
+	ini->ctrl_deadline_ns = now_ns + MPN_MIN(ctrl_wait(ini), ini->conf.rto_max_ns);
 	ini_arm(ini, ini->ctrl_deadline_ns);
 }
 
@@ -346,6 +357,7 @@ rx_opened(struct xfer_ini *ini, const struct wire_ebd *h, const struct xfer_rx *
 		ini->quantum = quantum;
 	ini->was_live = true;
 	ini->probe_rounds = 0;
+	ini->ctrl_slow = 0;
 	ini->unanswered = 0;
 	ini->stats.sessions++;
 	enter(ini, XFER_INI_LIVE, now_ns);

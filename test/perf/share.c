@@ -22,7 +22,8 @@
 #include "share.h"
 
 #define VOLUME_BYTES (256u << 20)
-#define MAX_DEPTH 128
+#define MAX_DEPTH 128 /* of one queue */
+#define MAX_QUEUES 8
 #define WINDOW_NS 100000000ull
 #define WARM_UP_NS 300000000ull
 #define NSEC_PER_SEC 1000000000ull
@@ -31,8 +32,8 @@ struct options {
 	const char *link;
 	const char *sched; /* of this end's NIC */
 	const char *net; /* a tap of this name beside it */
-	uint64_t flood, junk, weight; /* weight: of storage; the flood's is 1 */
-	uint64_t size, depth; /* of reads; depth 0: none */
+	uint64_t echo, flood, junk, weight; /* weight: of storage; the flood's is 1 */
+	uint64_t size, depth, queues; /* of reads; depth 0: none */
 	uint64_t rate, window; /* of the probe, questions a second, or on their way */
 	uint64_t ms; /* to run */
 };
@@ -53,9 +54,9 @@ set_option(struct options *o, const char *word)
 	const struct {
 		const char *name;
 		uint64_t *value;
-	} numbers[] = {{"flood", &o->flood}, {"junk", &o->junk}, {"weight", &o->weight},
-		{"size", &o->size}, {"depth", &o->depth}, {"rate", &o->rate},
-		{"window", &o->window}, {"ms", &o->ms}};
+	} numbers[] = {{"echo", &o->echo}, {"flood", &o->flood}, {"junk", &o->junk},
+		{"weight", &o->weight}, {"size", &o->size}, {"depth", &o->depth},
+		{"queues", &o->queues}, {"rate", &o->rate}, {"window", &o->window}, {"ms", &o->ms}};
 	const char *eq = strchr(word, '=');
 
 	if (eq == NULL)
@@ -112,7 +113,7 @@ open_server(const struct options *o)
 	nic = mpn_nic_get(0);
 	flood.on = o->flood != 0;
 	server_junk.on = o->junk != 0;
-	if (set_up(nic, o) < 0 || add_first(nic, "echo", NULL) < 0 ||
+	if (set_up(nic, o) < 0 || (o->echo != 0 && add_first(nic, "echo", NULL) < 0) ||
 		(flood.on && share_add(nic, "flood", &flood) == NULL) ||
 		(server_junk.on && share_add(nic, "junk", &server_junk) == NULL))
 		return NULL;
@@ -140,6 +141,7 @@ serve(const struct options *o)
 struct request {
 	struct ebd_io io;
 	struct load *load;
+	struct ebd_queue *q;
 	unsigned char *buf;
 };
 
@@ -147,11 +149,11 @@ struct load {
 	const struct options *o;
 	struct ebd_server *server; /* on this thread; NULL: elsewhere */
 	struct mpn_personality *storage;
-	struct ebd_queue *q;
+	struct ebd_queue *q[MAX_QUEUES];
 	uint64_t random;
 	uint64_t done, errors;
 	bool ending;
-	struct request req[MAX_DEPTH];
+	struct request req[MAX_QUEUES * MAX_DEPTH];
 };
 
 static void on_read(struct ebd_io *io, int status, void *arg);
@@ -166,7 +168,7 @@ submit(struct request *r)
 	ebd_prep_read(io, r->buf, l->o->size,
 		(l->random >> 33) % (VOLUME_BYTES / l->o->size) * l->o->size);
 	ebd_io_set_callback(io, on_read, r);
-	l->errors += ebd_submit_burst(l->q, &io, 1) != 1;
+	l->errors += ebd_submit_burst(r->q, &io, 1) != 1;
 }
 
 static void
@@ -184,12 +186,20 @@ on_read(struct ebd_io *io, int status, void *arg)
 static int
 begin(struct load *l, struct ebd_client *c)
 {
-	unsigned char *arena = ebd_arena_alloc(c, (size_t)MAX_DEPTH * l->o->size);
+	const struct ebd_queue_conf conf = {
+		.volume = "mem", .depth = (unsigned)MPN_MAX(l->o->depth, 1u)};
+	unsigned char *arena = ebd_arena_alloc(c, (size_t)(l->o->queues * conf.depth) * l->o->size);
 
 	if (arena == NULL)
 		return -ENOMEM;
-	for (unsigned i = 0; i < l->o->depth; i++) {
+	for (unsigned i = 0; i < l->o->queues; i++) {
+		l->q[i] = ebd_queue_open(c, &conf);
+		if (l->q[i] == NULL)
+			return -errno;
+	}
+	for (unsigned i = 0; i < l->o->queues * l->o->depth; i++) {
 		l->req[i].load = l;
+		l->req[i].q = l->q[i % l->o->queues];
 		l->req[i].buf = arena + (size_t)i * l->o->size;
 		submit(&l->req[i]);
 	}
@@ -209,10 +219,21 @@ static void
 run_until(struct load *l, uint64_t end_ns)
 {
 	while (!stop && mpn_now_ns() < end_ns) {
-		l->errors += ebd_poll(l->q, 0) < 0;
+		for (unsigned i = 0; i < l->o->queues; i++)
+			l->errors += ebd_poll(l->q[i], 0) < 0;
 		if (l->server != NULL)
 			(void)ebd_server_poll(l->server);
 	}
+}
+
+static unsigned
+in_flight(const struct load *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < l->o->queues; i++)
+		n += ebd_in_flight(l->q[i]);
+	return n;
 }
 
 /* Of storage, on the wire. */
@@ -263,8 +284,9 @@ add_load(struct mpn_nic *nic, const struct options *o, struct share_probe *probe
 	probe->window = (unsigned)o->window;
 	probe->on = true;
 	junk->on = o->junk != 0;
-	if (set_up(nic, o) < 0 || add_first(nic, "probe", probe) < 0 ||
-		share_add(nic, "sink", sink) == NULL ||
+	if (set_up(nic, o) < 0 ||
+		((o->rate != 0 || o->window != 0) && add_first(nic, "probe", probe) < 0) ||
+		(o->flood != 0 && share_add(nic, "sink", sink) == NULL) ||
 		(junk->on && share_add(nic, "junk", junk) == NULL))
 		return -EIO;
 	return 0;
@@ -291,14 +313,12 @@ load_link(const struct options *o, struct ebd_server *server)
 	if (c == NULL || add_load(nic, o, &probe, &sink, &junk) < 0)
 		return -EIO;
 	load.storage = mpn_personality_find(nic, "storage");
-	load.q = ebd_queue_open(c, &(struct ebd_queue_conf){.volume = "mem",
-					   .depth = (unsigned)MPN_MAX(o->depth, 1u)});
-	if (load.q == NULL || begin(&load, c) < 0)
+	if (begin(&load, c) < 0)
 		return -EIO;
 	run_until(&load, mpn_now_ns() + WARM_UP_NS);
 	measure(&load, &probe, &sink);
 	load.ending = true;
-	while (!stop && ebd_in_flight(load.q) > 0)
+	while (!stop && in_flight(&load) > 0)
 		run_until(&load, mpn_now_ns() + 1000);
 	printf("errors %" PRIu64 "\nstorage_dropped %" PRIu64 "\n", load.errors,
 		share_dropped(nic, "storage"));
@@ -319,13 +339,14 @@ run_both(const struct options *o)
 int
 main(int argc, char **argv)
 {
-	struct options o = {.sched = "fifo", .weight = 3, .size = 4096, .ms = 2000};
+	struct options o = {.sched = "fifo", .weight = 3, .size = 4096, .queues = 1, .ms = 2000};
 	static const char *const modes[] = {"serve", "load", "both", NULL};
 	int mode = argc > 2 ? mpn_parse_choice(argv[1], modes) : -1, rc = 0;
 
 	for (int i = 3; i < argc && rc == 0; i++)
 		rc = set_option(&o, argv[i]);
-	if (mode < 0 || rc < 0 || o.depth > MAX_DEPTH || o.size == 0 || o.weight == 0) {
+	if (mode < 0 || rc < 0 || o.depth > MAX_DEPTH || o.queues == 0 || o.queues > MAX_QUEUES ||
+		o.size == 0 || o.weight == 0) {
 		fprintf(stderr, "usage: %s serve|load|both LINK [option=value]...\n", argv[0]);
 		return 2;
 	}

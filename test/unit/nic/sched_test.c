@@ -365,6 +365,65 @@ test_names_and_bounds(void **state)
 	close_load(&t);
 }
 
+/* Frames in the port when nobody takes them out. */
+static unsigned
+fill_port(struct load *t)
+{
+	unsigned n, before = 0;
+
+	/* Those of the last time are taken out first. */
+	probe_poll(t->nic, 2, 2 * RING);
+	for (unsigned r = 0; r < 2 * RING; r++) {
+		feed(t, 0, 128);
+		probe_poll(t->nic, 1, 1);
+		n = t->nic[0]->link->spec.kind->unsent(t->nic[0]->link, mpn_now_ns());
+		assert_true(n >= before);
+		before = n;
+	}
+	return before;
+}
+
+static bool
+is_brisk(void *arg)
+{
+	struct load *t = arg;
+
+	feed(t, 1, 1);
+	return t->nic[0]->priority_moves;
+}
+
+static bool
+is_calm(void *arg)
+{
+	return !((struct load *)arg)->nic[0]->priority_moves;
+}
+
+/* What is in the port is in front of all that comes, whatever the scheduler thinks of it. */
+static void
+test_little_waits_below(void **state)
+{
+	static const uint32_t lens[] = {1000, 64};
+	static const struct mpn_share shares[] = {
+		{.cpu_weight = 1, .weight = 1}, {.cpu_weight = 1, .weight = 1, .priority = true}};
+	struct load t;
+
+	open_load(&t, 2, shares, lens);
+	assert_int_equal(fill_port(&t), RING);
+	assert_int_equal(mpn_nic_set_scheduler(t.nic[0], "prio-drr"), 0);
+	assert_int_equal(fill_port(&t), MPN_BURST);
+	/* One with priority says something now and then: rounds are short as long as it does. */
+	assert_true(probe_poll_until(t.nic, 2, is_brisk, &t, 5000));
+	assert_in_range(t.nic[0]->pace.run, 1, MPN_BURST / 4);
+	assert_in_range(fill_port(&t), 1, MPN_BURST / 4);
+	assert_true(probe_poll_until(t.nic, 2, is_calm, &t, 5000));
+	assert_int_equal(fill_port(&t), MPN_BURST);
+	/* Alone, one has all of the port. */
+	assert_int_equal(mpn_personality_stop(t.probe[1].p), 0);
+	probe_poll(t.nic, 2, 2);
+	assert_int_equal(fill_port(&t), RING);
+	close_load(&t);
+}
+
 static int
 start_eal(void **state)
 {
@@ -380,6 +439,7 @@ main(void)
 		cmocka_unit_test(test_idle_flows_do_not_save),
 		cmocka_unit_test(test_priority_does_not_wait),
 		cmocka_unit_test(test_priority_is_bounded),
+		cmocka_unit_test(test_little_waits_below),
 		cmocka_unit_test(test_tx_rate),
 		cmocka_unit_test(test_names_and_bounds),
 	};

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "nic_internal.h"
 #include "pair.h"
 
 static char dir[] = "/tmp/mpnic-test-XXXXXX";
@@ -58,6 +59,52 @@ test_user_comes_and_goes(void **state)
 		pair_exchange_many(&t, 1, 0, 100, 1000);
 		pair_close_one(&t, 1);
 		assert_true(pair_wait_link(&t, 0, false, 2000));
+	}
+	pair_close(&t);
+}
+
+/* Frames that the server has sent and the user has not taken. */
+static unsigned
+count_unsent(struct pair *t)
+{
+	struct link *l = t->nic[0]->link;
+
+	return l->spec.kind->unsent(l, mpn_now_ns());
+}
+
+static bool
+nothing_counts(void *arg)
+{
+	return count_unsent(arg) == 0;
+}
+
+static void
+test_unsent_frames_are_seen(void **state)
+{
+	struct pair t = {0};
+
+	open_server(&t);
+	assert_int_equal(count_unsent(&t), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		open_user(&t);
+		pair_wait_up(&t, 2000);
+		pair_exchange_many(&t, 0, 1, 1000, 4160);
+		assert_int_equal(count_unsent(&t), 0);
+		for (unsigned n = 0; n < 20; n++)
+			assert_true(probe_send(&t.probe[0], t.info[1].mac, n, 4160));
+		probe_poll(&t.nic[0], 1, 4);
+		assert_int_equal(count_unsent(&t), 20);
+		/* A user that does not run, or gives back in batches, must not stop the port for ever. */
+		assert_true(probe_poll_until(&t.nic[0], 1, nothing_counts, &t, 2000));
+		t.probe[1].next_number = 0;
+		probe_poll(t.nic, 2, 10);
+		assert_int_equal(count_unsent(&t), 0);
+		assert_true(probe_send(&t.probe[0], t.info[1].mac, 20, 4160));
+		probe_poll(&t.nic[0], 1, 1);
+		assert_int_equal(count_unsent(&t), 1);
+		pair_close_one(&t, 1);
+		assert_true(pair_wait_link(&t, 0, false, 2000));
+		assert_int_equal(count_unsent(&t), 0);
 	}
 	pair_close(&t);
 }
@@ -276,6 +323,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_frames_of_all_sizes_both_ways, pair_clean),
 		cmocka_unit_test_teardown(test_user_comes_and_goes, pair_clean),
+		cmocka_unit_test_teardown(test_unsent_frames_are_seen, pair_clean),
 		cmocka_unit_test_teardown(test_server_comes_and_goes, pair_clean),
 		cmocka_unit_test_teardown(test_second_user_is_refused, pair_clean),
 		cmocka_unit_test_teardown(test_no_server_is_a_clear_error, pair_clean),

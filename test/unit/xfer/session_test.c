@@ -42,6 +42,55 @@ open_tells_geometry_and_payload_unit(void **state)
 	pair_free(p);
 }
 
+#define SLOW_NS (400 * MS)
+#define SLOW_FRAMES 256
+
+/* Frames that are on their way one way, each for SLOW_NS. */
+struct slow_way {
+	struct pair_frame frames[SLOW_FRAMES];
+	uint64_t due_ns[SLOW_FRAMES];
+	unsigned head, tail;
+};
+
+static void
+send_slowly(struct pair *p, struct slow_way *w, bool (*pull)(struct pair *p, struct pair_frame *f),
+	void (*push)(struct pair *p, const struct pair_frame *f))
+{
+	while (pull(p, &w->frames[w->tail % SLOW_FRAMES])) {
+		w->due_ns[w->tail++ % SLOW_FRAMES] = p->now_ns + SLOW_NS;
+		assert_true(w->tail - w->head < SLOW_FRAMES);
+	}
+	while (w->head != w->tail && w->due_ns[w->head % SLOW_FRAMES] <= p->now_ns)
+		push(p, &w->frames[w->head++ % SLOW_FRAMES]);
+}
+
+/* Its answers come when all tries of a state are over: patience must grow until they count. */
+static void
+a_slow_target_is_met(void **state)
+{
+	struct slow_way *there = calloc(1, sizeof(*there)), *back = calloc(1, sizeof(*back));
+	struct pair *p = pair_new();
+	uint64_t end;
+
+	(void)state;
+	assert_true(there != NULL && back != NULL);
+	p->ini_conf.p_max = WIRE_EBD_P_LARGE;
+	pair_start(p);
+	assert_int_equal(xfer_ini_open(p->ini, p->now_ns), 0);
+	end = p->now_ns + 30 * XFER_NSEC_PER_SEC;
+	while (p->nb_opened == 0 && p->now_ns < end) {
+		p->now_ns += 5 * MS;
+		xfer_ini_tick(p->ini, p->now_ns);
+		xfer_tgt_tick(p->tgt, p->now_ns);
+		send_slowly(p, there, pair_pull_ini, pair_to_tgt);
+		send_slowly(p, back, pair_pull_tgt, pair_to_ini);
+	}
+	assert_int_equal(p->nb_opened, 1);
+	free(there);
+	free(back);
+	pair_free(p);
+}
+
 /* Frames above a size vanish, although both ends offer more: the probe finds what passes. */
 static void
 probe_finds_the_payload_unit_of_the_path(void **state)
@@ -517,6 +566,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(open_tells_geometry_and_payload_unit),
+		cmocka_unit_test(a_slow_target_is_met),
 		cmocka_unit_test(probe_finds_the_payload_unit_of_the_path),
 		cmocka_unit_test(unknown_volume_is_not_found),
 		cmocka_unit_test(a_stranger_costs_no_session),
