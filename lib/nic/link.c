@@ -22,6 +22,7 @@ static const char *const virtio_keys[] = {"wait", "place", NULL};
 static const char *const card_keys[] = {"place", "queues", NULL};
 static const char *const tap_keys[] = {"queues", NULL};
 static const char *const bond_keys[] = {"mode", NULL};
+static const char *const remote_keys[] = {"wait", NULL};
 static const char *const memif_keys[] = {"role", "wait", NULL};
 
 static const struct link_kind link_kinds[] = {
@@ -136,6 +137,21 @@ static const struct link_kind link_kinds[] = {
 		.open = bond_open,
 		.close = bond_close,
 		.is_up = bond_is_up,
+	},
+	{
+		.pub = {.name = "remote",
+			.synopsis = "remote:PATH[,wait=TIME]",
+			.help = "the NIC of another process, as its personality of the kind remote "
+				"at "
+				"the socket PATH gives it; waits 5s for it"},
+		.quirks = LINK_SOFT_MAC | LINK_NO_MEMBER,
+		.keys = remote_keys,
+		.nb_rxd = 256,
+		.open = remote_link_open,
+		.close = remote_link_close,
+		.is_up = remote_link_is_up,
+		.unsent = remote_link_unsent,
+		.pump = remote_link_pump,
 	},
 	{
 		.pub = {.name = "dev",

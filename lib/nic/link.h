@@ -87,6 +87,8 @@ struct link {
 	uint64_t owner_id; /* ours, as ethdev knows owners of ports */
 	bool plugged; /* we plugged the device in: we unplug it */
 	atomic_bool *dirty; /* of the NIC: set when the state may have changed */
+	uint8_t mac[6]; /* what the NIC's address must be; 0: the link does not say */
+	uint16_t mtu; /* its MTU, unless somebody wants another one; 0 */
 	void *priv; /* of the kind */
 };
 
@@ -107,6 +109,11 @@ struct link_kind {
 	bool (*is_up)(struct link *l);
 	/* Frames sent on the first queue that the peer has not taken; NULL: there is no telling. */
 	unsigned (*unsent)(struct link *l, uint64_t now_ns);
+	/*
+	 * Once in a round, on the NIC's thread: carry frames between the port and what is behind it, where no
+	 * driver does. Received ones are made from pool. @return work done
+	 */
+	unsigned (*pump)(struct link *l, struct rte_mempool *pool);
 };
 
 /* Take a link string apart; logs what is wrong with it. 0, -EINVAL */
@@ -178,6 +185,13 @@ void bond_close(struct link *l);
 bool bond_is_up(struct link *l);
 /* The n-th part of a bond. false: there is none, or the link is no bond */
 bool link_get_member(const struct link *l, unsigned n, struct mpn_member_info *info);
+
+/* link_remote.c */
+int remote_link_open(struct link *l);
+void remote_link_close(struct link *l);
+bool remote_link_is_up(struct link *l);
+unsigned remote_link_unsent(struct link *l, uint64_t now_ns);
+unsigned remote_link_pump(struct link *l, struct rte_mempool *pool);
 
 /* link_dev.c */
 int pci_open(struct link *l);

@@ -99,6 +99,8 @@ nic_map_poll(struct mpn_nic *nic)
 		look_around(nic, now_ns);
 	nic->in_poll = true;
 	work = nic_part_round(&map->home);
+	if (mpn_unlikely(nic->pump != NULL))
+		work += nic->pump(nic->link, nic->rx_pool);
 	nic->in_poll = false;
 	nic->stats.polls++;
 	nic->stats.idle_polls += work == 0;

@@ -330,6 +330,8 @@ mpn_nic_poll(struct mpn_nic *nic)
 		cpu_charge_rx(nic, work, tsc - before);
 	work += nic->sched->work(&nic->all, now_ns, &tsc);
 	work += nic_transmit(nic, now_ns);
+	if (mpn_unlikely(nic->pump != NULL))
+		work += nic->pump(nic->link, nic->rx_pool);
 	nic->stats.polls++;
 	nic->stats.idle_polls += work == 0;
 	nic->in_poll = false;

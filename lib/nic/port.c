@@ -85,7 +85,8 @@ static int
 choose_mtu(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 {
 	uint16_t max = largest_mtu(nic, dev);
-	uint16_t mtu = nic->conf.mtu != 0 ? nic->conf.mtu : link_usual_mtu(max);
+	uint16_t usual = nic->link->mtu != 0 ? nic->link->mtu : link_usual_mtu(max);
+	uint16_t mtu = nic->conf.mtu != 0 ? nic->conf.mtu : usual;
 
 	if (mtu < RTE_ETHER_MIN_MTU || mtu > max)
 		return mpn_log_err(EINVAL, "nic",
@@ -265,16 +266,17 @@ configure_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 }
 
 /*
- * Our station address: the driver's, unless the kernel has that one for itself or the driver has none.
+ * Our station address: the link's, where it knows one; else the driver's, unless the kernel has that one for itself or the driver has none.
  */
 static void
 choose_mac(struct mpn_nic *nic)
 {
 	struct rte_ether_addr mac = {0};
 
-	if ((nic->link->spec.kind->quirks & LINK_SOFT_MAC) ||
-		rte_eth_macaddr_get(nic->port_id, &mac) < 0 ||
-		!rte_is_valid_assigned_ether_addr(&mac))
+	memcpy(mac.addr_bytes, nic->link->mac, sizeof(nic->link->mac));
+	if (rte_is_zero_ether_addr(&mac) && ((nic->link->spec.kind->quirks & LINK_SOFT_MAC) ||
+						    rte_eth_macaddr_get(nic->port_id, &mac) < 0 ||
+						    !rte_is_valid_assigned_ether_addr(&mac)))
 		rte_eth_random_addr(mac.addr_bytes);
 	memcpy(nic->info.mac, mac.addr_bytes, sizeof(nic->info.mac));
 	nic->mac48 = 0;
@@ -317,6 +319,7 @@ setup_port(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	if (rc < 0)
 		return rc;
 	nic->sends_always = nic->link->sends_always;
+	nic->pump = nic->link->spec.kind->pump;
 	nic->has_tx_status = rte_eth_tx_descriptor_status(nic->port_id, 0, 0) != -ENOTSUP &&
 			     nic->conf.tx_cap < nic->info.nb_txd;
 	return 0;

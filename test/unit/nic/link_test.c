@@ -15,7 +15,7 @@ static void
 test_table_of_kinds(void **state)
 {
 	static const char *const names[] = {"ring", "vhost", "virtio", "memif", "tap", "af_packet",
-		"af_xdp", "pci", "bond", "dev"};
+		"af_xdp", "pci", "bond", "remote", "dev"};
 	const struct mpn_link_kind *kind;
 	char text[64];
 
