@@ -30,7 +30,7 @@ count() { # HOW BURSTS
 		tail -n 5 "$T/log" >&2
 		exit 1
 	}
-	callgrind_annotate --threshold=100 --show-percs=no "$T/out" |
+	callgrind_annotate --threshold=100 --show-percs=no --auto=no "$T/out" |
 		awk '$1 ~ /^[0-9,]+$/ && $2 ~ /:/ && !/rte_ring|flow/ {
 			gsub(",", "", $1); n += $1 } END { printf "%d\n", n }'
 }
