@@ -66,6 +66,7 @@ q vlan-1500 180 vlan.sh 1500
   vlan-9000 180 vlan.sh 9000
 q mpnic 120 mpnic.sh
 q churn 240 churn.sh 256 6 0.5
+q remote 240 remote.sh 10
 q map 240 map.sh rx=1,tx=1,storage=2,net=3 two
   map-one-core 240 map.sh rx=1,tx=2,storage=3 one
 q config 600 config.sh
