@@ -8,6 +8,8 @@
  * a ring until fio asks for them.
  */
 
+#include <stdatomic.h>
+
 #include <fio.h>
 #include <optgroup.h>
 
@@ -35,7 +37,8 @@ struct job {
 	unsigned mask;
 	unsigned head; /* of those fio has not got */
 	unsigned given; /* from head on, to be asked for by number */
-	unsigned tail;
+	atomic_uint
+		tail; /* of what has come; also written by jobs that share the link, under its lock */
 	unsigned unsent; /* commits since the last round */
 	unsigned empty; /* rounds without a completion */
 };
@@ -283,10 +286,13 @@ on_done(struct ebd_io *io, int status, void *arg)
 {
 	struct request *r = arg;
 	struct job *j = r->job;
+	unsigned tail;
 
 	r->unit->error = (unsigned)-status;
 	r->unit->resid = 0;
-	j->done[j->tail++ & j->mask] = r->unit;
+	tail = atomic_load_explicit(&j->tail, memory_order_relaxed);
+	j->done[tail & j->mask] = r->unit;
+	atomic_store_explicit(&j->tail, tail + 1, memory_order_release);
 }
 
 static int
@@ -334,6 +340,13 @@ queue_unit(struct thread_data *td, struct io_u *u)
 	return FIO_Q_COMPLETED;
 }
 
+/* A job that shares the link may be adding to it. */
+static unsigned
+completed(const struct job *j)
+{
+	return atomic_load_explicit(&j->tail, memory_order_acquire) - j->head;
+}
+
 /* One round of the link. The lock is held for no longer than that: another job may want it. */
 static int
 poll_link(struct job *j)
@@ -342,25 +355,13 @@ poll_link(struct job *j)
 	int rc;
 
 	pthread_mutex_lock(&j->shared->lock);
-	before = j->tail;
+	before = completed(j);
 	j->unsent = 0;
 	rc = ebd_poll(j->queue, 0);
 	if (rc >= 0)
-		rc = (int)(j->tail - before);
+		rc = (int)(completed(j) - before);
 	pthread_mutex_unlock(&j->shared->lock);
 	return rc;
-}
-
-static unsigned
-completed(struct job *j)
-{
-	unsigned n;
-
-	/* A job that shares the link may be adding to it. */
-	pthread_mutex_lock(&j->shared->lock);
-	n = j->tail - j->head;
-	pthread_mutex_unlock(&j->shared->lock);
-	return n;
 }
 
 /*
