@@ -41,6 +41,7 @@ struct perf_job {
 	struct perf_track track;
 	struct perf_lane lanes[PERF_QUEUES_MAX];
 	unsigned nb_lanes;
+	unsigned next_poll; /* the lane that is polled next */
 	bool measuring; /* what is started now counts */
 	bool counting; /* what ends now may count */
 	uint64_t ops_left; /* to be started in this phase */

@@ -11,6 +11,7 @@
 #include "perf_job.h"
 
 #define NSEC_PER_SEC 1000000000ull
+#define PATIENCE 8 /* rounds of the link that may find nothing */
 
 struct perf_run {
 	struct tool *tool;
@@ -274,11 +275,28 @@ show_live(struct perf_run *r, uint64_t now_ns)
 static int
 poll_next(struct perf_run *r)
 {
-	struct perf_job *j = r->jobs[r->next_poll % r->nb_jobs];
-	unsigned lane = r->next_poll / r->nb_jobs % j->nb_lanes;
+	struct perf_job *j = r->jobs[r->next_poll];
+	struct perf_lane *lane = &j->lanes[j->next_poll];
 
-	r->next_poll++;
-	return ebd_poll(j->lanes[lane].q, 0);
+	if (++r->next_poll >= r->nb_jobs)
+		r->next_poll = 0;
+	if (++j->next_poll >= j->nb_lanes)
+		j->next_poll = 0;
+	return ebd_poll(lane->q, 0);
+}
+
+/* Rounds of the link until something has come: what else there is to do would only make the answer wait. */
+static int
+poll_link(struct perf_run *r)
+{
+	unsigned left = r->tool->server != NULL ? 1 : PATIENCE;
+	uint64_t before = r->completed;
+	int rc;
+
+	do
+		rc = poll_next(r);
+	while (rc >= 0 && r->completed == before && --left > 0);
+	return rc < 0 ? rc : (int)(r->completed - before);
 }
 
 /* A request that says that its session is of no use any more. */
@@ -300,7 +318,7 @@ find_end(const struct perf_run *r)
 static int
 run_phase(struct perf_run *r)
 {
-	uint64_t now_ns = ebd_now_ns(), before;
+	uint64_t now_ns = ebd_now_ns();
 	unsigned work, i;
 	int n;
 
@@ -312,11 +330,10 @@ run_phase(struct perf_run *r)
 				return n;
 			work += (unsigned)n;
 		}
-		before = r->completed;
-		n = poll_next(r);
+		n = poll_link(r);
 		if (n < 0)
 			return n;
-		work += (unsigned)(r->completed - before);
+		work += (unsigned)n;
 		n = find_end(r);
 		if (n < 0)
 			return n;

@@ -82,13 +82,21 @@ ebd_server_create(const struct ebd_server_conf *conf)
 	return s;
 }
 
+/* *began: the time when the first of them had something to do, if any has. */
 static unsigned
-poll_volumes(struct ebd_server *s)
+poll_volumes(struct ebd_server *s, uint64_t *began)
 {
 	unsigned work = 0, i;
 
-	for (i = 0; i < s->nb_exports; i++)
-		work += s->exports[i]->volume != NULL ? vol_poll(s->exports[i]->volume) : 0;
+	for (i = 0; i < s->nb_exports; i++) {
+		struct volume *v = s->exports[i]->volume;
+
+		if (v == NULL || vol_get_stats(v)->in_flight == 0)
+			continue;
+		if (*began == 0)
+			*began = rte_rdtsc();
+		work += vol_poll(v);
+	}
 	return work;
 }
 
@@ -99,17 +107,14 @@ poll_volumes(struct ebd_server *s)
 static unsigned
 run_volumes(struct ebd_server *s)
 {
-	uint64_t before;
+	uint64_t began = 0;
 	unsigned work;
 
-	if (s->target == NULL)
-		return poll_volumes(s);
-	if (mpn_unlikely(st_target_in_debt(s->target)))
+	if (s->target != NULL && mpn_unlikely(st_target_in_debt(s->target)))
 		return 1;
-	before = rte_rdtsc();
-	work = poll_volumes(s);
-	if (work > 0)
-		st_target_charge(s->target, rte_rdtsc() - before);
+	work = poll_volumes(s, &began);
+	if (work > 0 && s->target != NULL)
+		st_target_charge(s->target, rte_rdtsc() - began);
 	return work;
 }
 

@@ -308,7 +308,7 @@ nic_round_receive(struct mpn_nic *nic, uint64_t now_ns)
 unsigned
 mpn_nic_poll(struct mpn_nic *nic)
 {
-	uint64_t before = rte_rdtsc(), tsc;
+	uint64_t before = rte_rdtsc(), tsc = before;
 	uint64_t now_ns = eal_tsc_to_ns(before);
 	unsigned work = 0;
 
@@ -320,12 +320,13 @@ mpn_nic_poll(struct mpn_nic *nic)
 	nic->all.now_ns = now_ns;
 	if (mpn_unlikely(nic_watch_is_due(nic, now_ns))) {
 		nic_watch(nic, now_ns);
-		before = rte_rdtsc();
+		tsc = before = rte_rdtsc();
 	}
 	if (mpn_likely(nic->running))
 		work = nic_round_receive(nic, now_ns);
-	/* What receiving took is no turn of anybody's. */
-	tsc = rte_rdtsc();
+	/* What receiving took is no turn of anybody's; with one, a look in vain needs no clock of its own. */
+	if (work > 0 || nic->nb_pers > 1)
+		tsc = rte_rdtsc();
 	if (work > 0 && nic->sched == &sched_prio_drr)
 		cpu_charge_rx(nic, work, tsc - before);
 	work += nic->sched->work(&nic->all, now_ns, &tsc);

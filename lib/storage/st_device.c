@@ -365,7 +365,7 @@ st_device_poll(struct net_st_device *dev, uint64_t now_ns)
 	rc = st_requests_cut(dev, now_ns);
 	if (mpn_unlikely(rc != 0))
 		st_requests_fail(dev, dev->dead != 0 ? dev->dead : rc);
-	while (sent < SEND_BUDGET && st_cmd_send(dev, now_ns))
+	while (sent < SEND_BUDGET && xfer_ini_wants_tx(dev->ini) && st_cmd_send(dev, now_ns))
 		sent++;
 	if (mpn_unlikely(dev->was_full && dev->nb_queued < dev->max_queued))
 		tell_space(dev);

@@ -263,9 +263,11 @@ st_target_poll(struct st_nic *n, uint64_t now_ns)
 	unsigned sent;
 
 	t->now_ns = now_ns;
+	/* What has left is put away here, and not when it is about to leave. */
+	xfer_tgt_settle(t->xfer);
 	if (now_ns >= xfer_tgt_deadline(t->xfer))
 		xfer_tgt_tick(t->xfer, now_ns);
-	for (sent = 0; sent < SEND_BUDGET; sent++) {
+	for (sent = 0; sent < SEND_BUDGET && xfer_tgt_wants_tx(t->xfer, n->target_port); sent++) {
 		tx.hdr = st_frame_begin(n);
 		if (tx.hdr == NULL || !xfer_tgt_tx(t->xfer, n->target_port, &tx, now_ns))
 			break;

@@ -77,6 +77,13 @@ xfer_ini_tx(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns)
 	return ini_tx_cmd(ini, tx, now_ns);
 }
 
+bool
+xfer_ini_wants_tx(const struct xfer_ini *ini)
+{
+	return ini->ctrl_due || ini->drain > 0 || ini->probe_due ||
+	       !mpn_list_empty(&ini->pending) || !mpn_list_empty(&ini->txq);
+}
+
 enum xfer_ini_state
 xfer_ini_get_state(const struct xfer_ini *ini)
 {

@@ -300,3 +300,20 @@ xfer_tgt_tx(struct xfer_tgt *t, unsigned port, struct xfer_tx *tx, uint64_t now_
 	}
 	return false;
 }
+
+bool
+xfer_tgt_wants_tx(const struct xfer_tgt *t, unsigned port)
+{
+	const struct tgt_port *p = &t->ports[port];
+
+	/* What was sent last makes room for those that wait. */
+	return p->nb_ctrl > 0 || !mpn_list_empty(&p->sendq) ||
+	       (mpn_unlikely(t->sent != NULL) &&
+		       !(mpn_list_empty(&t->wait_buf) && mpn_list_empty(&t->wait_grant)));
+}
+
+void
+xfer_tgt_settle(struct xfer_tgt *t)
+{
+	tgt_finish_sent(t);
+}

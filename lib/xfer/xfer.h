@@ -227,6 +227,8 @@ void xfer_ini_abort(struct xfer_ini *ini, struct xfer_cmd *cmd, uint64_t now_ns)
 void xfer_ini_rx(struct xfer_ini *ini, const struct xfer_rx *rx, uint64_t now_ns);
 /** Next frame to send. @return false when there is none */
 bool xfer_ini_tx(struct xfer_ini *ini, struct xfer_tx *tx, uint64_t now_ns);
+/** A quick look: false when xfer_ini_tx() has none, and nothing to prepare one from. */
+bool xfer_ini_wants_tx(const struct xfer_ini *ini);
 /**
  * Have the target send nb frames on the link's queue for bulk data: PROBEs that come back as small as
  * such a frame can be. Those asked for before are forgotten.
@@ -385,6 +387,13 @@ bool xfer_tgt_export_busy(const struct xfer_tgt *t, uint32_t index);
 void xfer_tgt_rx(struct xfer_tgt *t, unsigned port, const struct xfer_rx *rx, uint64_t now_ns);
 /** Next frame to send on the port. @return false when there is none */
 bool xfer_tgt_tx(struct xfer_tgt *t, unsigned port, struct xfer_tx *tx, uint64_t now_ns);
+/** A quick look: false when xfer_tgt_tx() has none. */
+bool xfer_tgt_wants_tx(const struct xfer_tgt *t, unsigned port);
+/**
+ * The frame that was pulled last is made. All calls with a frame or a status do this, too: needed where none
+ * may follow soon, as the buffer of an answered read is put back here.
+ */
+void xfer_tgt_settle(struct xfer_tgt *t);
 /** The back end is done with io: status is 0 or -errno. */
 void xfer_tgt_io_done(struct xfer_tgt *t, struct xfer_io *io, int status, uint64_t now_ns);
 /** Run the timers (leases). */

@@ -229,9 +229,13 @@ ini_tx(struct world *w, struct sim_ini *ini, struct sim_frame *f)
 	struct xfer_seg seg;
 	struct sim_cmd *c;
 	uint32_t idx;
+	bool wants = xfer_ini_wants_tx(ini->eng);
 
 	if (!xfer_ini_tx(ini->eng, &tx, node_now(w, ini->node)))
 		return false;
+	if (!wants)
+		sim_fail(
+			w, CR_contract, "initiator %u did not say that it has a frame", ini->index);
 	f->len = tx.hdr_len + tx.data_len;
 	seg = (struct xfer_seg){f->data + tx.hdr_len, tx.data_len};
 	c = (struct sim_cmd *)tx.cmd;

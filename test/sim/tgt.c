@@ -150,9 +150,12 @@ tgt_tx(struct world *w, struct sim_frame *f)
 	alignas(8) uint8_t room[XFER_TX_ROOM];
 	struct xfer_tx tx = {.hdr = room};
 	struct xfer_seg seg;
+	bool wants = xfer_tgt_wants_tx(t->eng, 0);
 
 	if (!xfer_tgt_tx(t->eng, 0, &tx, node_now(w, SIM_TGT)))
 		return false;
+	if (!wants)
+		sim_fail(w, CR_contract, "the target did not say that it has a frame");
 	f->len = tx.hdr_len + tx.data_len;
 	seg = (struct xfer_seg){f->data + tx.hdr_len, tx.data_len};
 	if (f->len > SIM_FRAME_ROOM - SIM_FRAME_GROWTH || tx.hdr_len < WIRE_EBD_HDR_LEN ||
