@@ -51,16 +51,15 @@ end_peer(struct pair *t, pid_t pid)
 }
 
 static void
-test_taps_joined_by_a_bridge(void **state)
+exchange_over_bridge(const char *mine)
 {
 	struct pair t = {0};
 	uint8_t kernel_mac[6];
 	pid_t pid;
 
-	skip_unless_possible();
 	sh("ip link add br0 type bridge && ip link set br0 up");
 	pid = peer_start("tap:mpnb", true);
-	pair_open(&t, 0, "tap:mpna", false, 0);
+	pair_open(&t, 0, mine, false, 0);
 	wait_for_iface("mpnb");
 	assert_true(t.info[0].may_corrupt);
 	assert_false(t.info[0].point_to_point);
@@ -75,6 +74,15 @@ test_taps_joined_by_a_bridge(void **state)
 	end_peer(&t, pid);
 	assert_int_equal(if_nametoindex("mpna"), 0);
 	sh("ip link del br0");
+}
+
+/* Whether the kernel has what flow rules of a tap need, and takes them, or not: frames come. */
+static void
+test_taps_joined_by_a_bridge(void **state)
+{
+	skip_unless_possible();
+	exchange_over_bridge("tap:mpna");
+	exchange_over_bridge("tap:mpna,queues=2");
 }
 
 static void
