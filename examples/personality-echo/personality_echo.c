@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /* A personality outside the tree, whole in one file: questions, which are broadcasts of its type, go back
- * to who asked. With ask=N it asks N of them itself.
+ * to who asked. With ask=N it asks N of them itself. Also in a process of its own, on a link remote:PATH.
  *
  *	mpnic> personality define all ./personality-echo.so
  *	mpnic> personality load net_ring0 echo ask=1000

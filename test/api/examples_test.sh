@@ -82,6 +82,39 @@ if [ -n "$mpnic" ]; then
 	grep -q '"personalities": \[\]' "$work/plugin.log"
 fi
 
+# The same shared object in a process of its own, where it answers what is asked here.
+steps() { # PERSONALITY-STEP...
+	printf 'personality %s\n' "$@"
+}
+ask_mpnic() { # SOCKET COMMAND...
+	local socket=$1
+
+	shift
+	timeout 20 "$mpnic" --connect "$socket" -e "$@" 2>&1
+}
+if [ -n "$mpnic" ]; then
+	echo "run personality-echo in another process"
+	steps "define nic0 remote far" "load nic0 far socket=$work/far.sock,type=0x88b5" "start nic0 far" >"$work/near.mpnic"
+	steps "define all $plugin" "load all echo" "start all echo" >"$work/there.mpnic"
+	"$mpnic" --no-huge --no-pci -m 256 -- --link ring:e --link ring:e --cmdline-file "$work/near.mpnic" \
+		--socket "$work/near" >"$work/near.log" 2>&1 &
+	near=$!
+	"$mpnic" --no-huge --no-pci -m 256 -- --link "remote:$work/far.sock,wait=20s" \
+		--cmdline-file "$work/there.mpnic" --socket "$work/there" >"$work/there.log" 2>&1 &
+	there=$!
+	until ask_mpnic "$work/there" "show port" | grep -q 'link_up *yes'; do
+		kill -0 "$near" "$there"
+	done
+	ask_mpnic "$work/near" "personality define nic1 $plugin" -e "personality load nic1 echo ask=400" \
+		-e "personality start nic1 echo"
+	until ask_mpnic "$work/near" "show personality nic1" | grep -q 'answers *400$'; do
+		kill -0 "$near" "$there"
+	done
+	ask_mpnic "$work/there" "show personality" | grep -q 'answered *400$'
+	kill "$there" "$near"
+	wait "$there" "$near"
+fi
+
 run "the receiver asks" one-process
 run "1000 frames sent, 1000 came back" echo-personality
 "$work/serve-memory/serve-memory" "vhost:$work/l.sock" 16M >"$work/serve-memory.log" 2>&1 &
