@@ -322,7 +322,7 @@ enum mpn_pers_state {
  * -EEXIST. kind is the name of one, or with a '/' in it the path of a shared object that has one
  * (MPN_PERSONALITY_PLUGIN()): -ENOEXEC when it has none, was made for another ABI, or crashes when it is
  * opened, after a logged line. load: -EADDRINUSE when a frame type is taken by another loaded personality in the same VLAN; what its load
- * function gives. stop drains: it polls the NIC until the personality is quiet, at most 5 s
+ * function gives; -ENOEXEC: that of a shared object crashed, which has cost what it had taken by then. stop drains: it polls the NIC until the personality is quiet, at most 5 s
  * (-ETIMEDOUT: it is stopped all the same and its requests have failed).
  * args is passed to the personality's load function. load_text: the same with options as people type them,
  * "key=value,..."; NULL or "": none; -EINVAL: not what the kind takes. stop, unload and undefine give -EBUSY inside a

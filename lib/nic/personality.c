@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guard.h"
 #include "map.h"
 #include "mpn_log.h"
 #include "mpn_map.h"
@@ -240,15 +241,42 @@ release(struct mpn_personality *p)
 	p->priv = NULL;
 }
 
+struct load_call {
+	struct mpn_personality *p;
+	const void *args;
+	const char *options;
+};
+
 static int
-call_load(struct mpn_personality *p, const void *args, const char *options)
+call_load(void *arg)
 {
+	const struct load_call *c = arg;
+	struct mpn_personality *p = c->p;
+	const char *options = c->options;
+
 	if (options == NULL || options[0] == '\0')
-		return p->ops->load(p, args);
+		return p->ops->load(p, c->args);
 	if (p->ops->load_text == NULL)
 		return mpn_log_err(EINVAL, "nic", "personality '%s': '%s' takes no options",
 			p->name, p->ops->name);
 	return p->ops->load_text(p, options);
+}
+
+/* A built-in one is trusted as the program is; a plugin that crashes ends its load, and nothing else. */
+static int
+guard_load(struct load_call *c)
+{
+	struct mpn_personality *p = c->p;
+	int rc = 0, sig;
+
+	if (!plugin_has(p->ops))
+		return call_load(c);
+	sig = guard_call(call_load, c, &rc);
+	if (sig == 0)
+		return rc;
+	return mpn_log_err(ENOEXEC, "nic",
+		"personality '%s': it crashed in load: %s; what it had taken is lost", p->name,
+		strsignal(sig));
 }
 
 static int
@@ -261,7 +289,7 @@ run_load(struct mpn_personality *p, const void *args, const char *options)
 		return rc;
 	p->takes_rest = false;
 	p->loading = true;
-	rc = call_load(p, args, options);
+	rc = guard_load(&(struct load_call){p, args, options});
 	p->loading = false;
 	if (rc < 0)
 		return rc;

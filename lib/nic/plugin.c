@@ -152,6 +152,20 @@ plugin_get(const char *path)
 	return ops;
 }
 
+bool
+plugin_has(const struct mpn_personality_ops *ops)
+{
+	struct mpn_list *pos;
+	bool found = false;
+
+	pthread_mutex_lock(&plugins_lock);
+	mpn_list_for_each(pos, &plugins) {
+		found |= mpn_list_entry(pos, struct plugin, node)->ops == ops;
+	}
+	pthread_mutex_unlock(&plugins_lock);
+	return found;
+}
+
 void
 plugin_put(const struct mpn_personality_ops *ops)
 {

@@ -14,6 +14,8 @@
  * EINVAL (a function is missing), ENOMEM.
  */
 const struct mpn_personality_ops *plugin_get(const char *path);
+/* Is it one of a shared object? */
+bool plugin_has(const struct mpn_personality_ops *ops);
 /* Give it back; closed by the last who does. Kinds that are no plugins are ignored. */
 void plugin_put(const struct mpn_personality_ops *ops);
 

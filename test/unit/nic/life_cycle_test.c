@@ -157,6 +157,85 @@ test_stop_drains(void **state)
 	mpn_nic_destroy(nic);
 }
 
+/* No step is possible on the way from started to loaded: neither between two rounds nor in one. */
+static unsigned nb_refused;
+
+static void
+try_all_steps(struct probe *probe)
+{
+	if (mpn_personality_state(probe->p) != MPN_PERS_STOPPING)
+		return;
+	for (unsigned step = 0; step < STEPS; step++) {
+		assert_int_equal(take_step(probe->p, (enum step)step, &probe), -EPERM);
+		assert_int_equal(mpn_personality_state(probe->p), MPN_PERS_STOPPING);
+		nb_refused++;
+	}
+}
+
+static int
+try_all_steps_inside(struct probe *probe)
+{
+	try_all_steps(probe);
+	return 0;
+}
+
+static void
+test_no_step_while_stopping(void **state)
+{
+	struct mpn_nic *nics[2] = {make_nic(), make_nic()};
+	struct probe probe[2] = {{.busy = false},
+		{.busy_polls = 3, .in_quiet = try_all_steps, .in_rx = try_all_steps_inside}};
+
+	for (unsigned i = 0; i < 2; i++)
+		probe_start(nics[i], &probe[i]);
+	probe_poll(nics, 2, 1);
+	/* A frame that arrives while it stops. */
+	assert_true(probe_send(&probe[0], NULL, 0, 64));
+	probe_poll(nics, 1, 1);
+	nb_refused = 0;
+	probe_catch_log();
+	assert_int_equal(mpn_personality_stop(probe[1].p), 0);
+	(void)probe_release_log();
+	assert_int_equal(probe_log_lines(), nb_refused);
+	assert_true(nb_refused >= 2 * STEPS);
+	assert_int_equal(probe[1].frames, 1);
+	assert_int_equal(probe[1].loads + probe[1].starts + probe[1].stops, 3);
+	assert_int_equal(mpn_personality_state(probe[1].p), MPN_PERS_LOADED);
+	for (unsigned i = 0; i < 2; i++)
+		mpn_nic_destroy(nics[i]);
+}
+
+/* What fails leaves a state that every step of is as allowed as before. */
+static void
+test_after_a_failure(void **state)
+{
+	struct mpn_nic *nic = make_nic();
+	struct probe probe = {.load_rc = -EIO}, *arg = &probe;
+	struct mpn_personality *p;
+
+	for (unsigned i = 0; i < 2; i++) {
+		probe.load_rc = -EIO;
+		assert_int_equal(mpn_personality_define(nic, "probe", NULL, &p), 0);
+		assert_int_equal(mpn_personality_load(p, &arg), -EIO);
+		assert_int_equal(mpn_personality_undefine(p), 0);
+		assert_int_equal(mpn_personality_define(nic, "probe", NULL, &p), 0);
+		assert_int_equal(mpn_personality_load(p, &arg), -EIO);
+		probe.load_rc = 0;
+		assert_int_equal(mpn_personality_load(p, &arg), 0);
+		probe.start_rc = -EIO;
+		assert_int_equal(mpn_personality_start(p), -EIO);
+		assert_int_equal(mpn_personality_unload(p), 0);
+		assert_int_equal(mpn_personality_load(p, &arg), 0);
+		assert_int_equal(mpn_personality_start(p), -EIO);
+		probe.start_rc = 0;
+		assert_int_equal(mpn_personality_start(p), 0);
+		assert_int_equal(mpn_personality_stop(p), 0);
+		assert_int_equal(mpn_personality_unload(p), 0);
+		assert_int_equal(mpn_personality_undefine(p), 0);
+	}
+	mpn_nic_destroy(nic);
+}
+
 /* What keeps a kind from being known. */
 static void
 test_registering(void **state)
@@ -334,6 +413,8 @@ main(void)
 		cmocka_unit_test(test_frame_types_do_not_overlap),
 		cmocka_unit_test(test_failing_steps_leave_all_as_it_was),
 		cmocka_unit_test(test_stop_drains),
+		cmocka_unit_test(test_no_step_while_stopping),
+		cmocka_unit_test(test_after_a_failure),
 		cmocka_unit_test(test_registering),
 		cmocka_unit_test(test_what_cannot_be_defined),
 		cmocka_unit_test(test_frame_types_are_checked),

@@ -66,6 +66,8 @@ probe_stop(struct mpn_personality *p)
 static bool
 probe_quiet(struct mpn_personality *p)
 {
+	if (get(p)->in_quiet != NULL)
+		get(p)->in_quiet(get(p));
 	return !get(p)->busy && get(p)->busy_polls == 0;
 }
 

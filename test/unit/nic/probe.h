@@ -37,6 +37,7 @@ struct probe {
 	bool hold; /* keep received frames instead of freeing them */
 	bool echo; /* send them back */
 	int (*in_rx)(struct probe *probe); /* called from rx_burst */
+	void (*in_quiet)(struct probe *probe); /* called when it is asked whether it is quiet */
 	/* happened */
 	struct mpn_personality *p;
 	unsigned loads, unloads, starts, stops, polls, errors, bursts;
