@@ -8,6 +8,9 @@
  * more instance takes every line as it is and hands it to the shell.
  */
 
+/* cmdline_get_rdline() */
+#define ALLOW_EXPERIMENTAL_API
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -20,6 +23,7 @@
 #include <cmdline_rdline.h>
 #include <cmdline_socket.h>
 
+#include "history.h"
 #include "mpn_parse.h"
 #include "prompt.h"
 
@@ -40,6 +44,7 @@ struct row {
 struct prompt {
 	struct shell *sh;
 	prompt_run run;
+	bool keeps; /* what is typed */
 	struct cmdline *cl;
 	unsigned nb_rows;
 	struct row *rows;
@@ -153,6 +158,8 @@ run_line(void *parsed, struct cmdline *cl, void *data)
 {
 	struct prompt *p = data;
 
+	if (p->keeps)
+		history_keep(parsed);
 	p->run(p->sh, parsed);
 }
 
@@ -227,6 +234,14 @@ let_signals_through(void)
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &term);
 }
 
+static void
+remember(void *arg, const char *line)
+{
+	struct prompt *p = arg;
+
+	(void)rdline_add_history(cmdline_get_rdline(p->cl), line);
+}
+
 struct prompt *
 prompt_open(struct shell *sh, prompt_run run)
 {
@@ -243,6 +258,10 @@ prompt_open(struct shell *sh, prompt_run run)
 		return mpn_err_null(ENOMEM);
 	}
 	let_signals_through();
+	/* Not what a program types. */
+	p->keeps = isatty(STDIN_FILENO) != 0;
+	if (p->keeps)
+		history_read(remember, p);
 	return p;
 }
 

@@ -8,7 +8,7 @@
 
 /*
  * Call fn. When it crashes, by a bad address, an illegal instruction, a division by zero, an endless recursion, or
- * abort(), that ends the call and not the program; what it held, memory and locks, stays as it was.
+ * giving up, that ends the call and not the program; what it held, memory and locks, stays as it was.
  * @return 0 with what fn returned in *rc; or the signal
  */
 int guard_call(int (*fn)(void *arg), void *arg, int *rc);

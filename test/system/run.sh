@@ -69,6 +69,7 @@ q churn 240 churn.sh 256 6 0.5
 q remote 240 remote.sh 10
 q map 240 map.sh rx=1,tx=1,storage=2,net=3 two
   map-one-core 240 map.sh rx=1,tx=2,storage=3 one
+q history 120 history.sh
 q life 300 life.sh
 q config 600 config.sh
 q socket 240 socket.sh
