@@ -17,6 +17,8 @@
 
 #define NBD_DEPTH 256 /* requests at a time */
 #define NBD_MAX_CONNS 16
+/* Requests on a connection before the next one is used: so many of each nbdkit and qemu-nbd work on at a time. */
+#define NBD_FILL 16
 #define NBD_BOUNCE 32 /* requests of memory in small pieces at a time */
 #define NBD_BOUNCE_BYTES (128u << 10)
 #define NBD_RANGE_BYTES (1u << 30) /* of a trim or zero at a time: their length has 32 bits */
@@ -26,6 +28,8 @@ struct nbd_conn {
 	int fd;
 	uint32_t events; /* what epoll waits for */
 	unsigned in_flight;
+	size_t taken; /* bytes of the answers read in this round, at most */
+	bool tls; /* some of what came may be in its buffers */
 	uint64_t size; /* bytes, of this handshake */
 };
 

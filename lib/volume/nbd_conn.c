@@ -102,6 +102,7 @@ nbd_conn_adopt(struct nbd_priv *p, struct nbd_conn *c, struct nbd_handle *h)
 	c->fd = nbd_aio_get_fd(h);
 	c->events = EPOLLIN;
 	c->in_flight = 0;
+	c->tls = nbd_get_tls_negotiated(h) != 0;
 	c->size = (uint64_t)nbd_get_size(h);
 	p->nb_ready++;
 	p->backoff_ns = BACKOFF_MIN_NS;

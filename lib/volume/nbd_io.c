@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "mpn_log.h"
@@ -22,6 +23,8 @@
 
 /* Pieces of memory of at least so many bytes are sent as they are. */
 #define PIECE_BYTES (32u << 10)
+/* Of an answer in front of its data; structured ones are not asked for. */
+#define ANSWER_BYTES 16
 
 int
 nbd_io_init(struct nbd_priv *p)
@@ -81,7 +84,10 @@ needs_bounce(const struct volume *v, const struct vol_io *io)
 	return false;
 }
 
-/* The connection with the least to do, NULL when there is none. */
+/*
+ * The first connection that has room for one more, else the one with the least to do; NULL when there is none.
+ * A few busy ones cost both sides fewer wake-ups than many with little to do each.
+ */
 static struct nbd_conn *
 choose_conn(struct nbd_priv *p)
 {
@@ -91,7 +97,11 @@ choose_conn(struct nbd_priv *p)
 	for (i = 0; i < p->nb_conns; i++) {
 		struct nbd_conn *c = &p->conns[i];
 
-		if (c->h != NULL && (best == NULL || c->in_flight < best->in_flight))
+		if (c->h == NULL)
+			continue;
+		if (c->in_flight < NBD_FILL)
+			return c;
+		if (best == NULL || c->in_flight < best->in_flight)
 			best = c;
 	}
 	return best;
@@ -120,6 +130,9 @@ answer(void *user, int *error)
 	struct nbd_slot *slot = user;
 
 	slot->conn->in_flight--;
+	slot->conn->taken += ANSWER_BYTES;
+	if (slot->io->op == VOL_READ)
+		slot->conn->taken += slot->chunk;
 	set_answered(slot, *error);
 	return 1; /* libnbd may forget it */
 }
@@ -382,17 +395,43 @@ send_pending(struct nbd_priv *p)
 	}
 }
 
-/*
- * One answer or one piece of a request a call. Only nbd_poll() knows what TLS has read already; a read
- * without anything to read would leave libnbd waiting, with requests it has not sent.
- */
+/* One answer or one piece of a request a call. Only nbd_poll() knows what TLS has read already. */
 static void
-move_conn(struct nbd_conn *c)
+poll_conn(struct nbd_conn *c)
 {
 	unsigned left = 2 * NBD_DEPTH;
 
 	while (left-- > 0 && nbd_conn_is_ready(c) && nbd_poll(c->h, 0) == 1)
 		;
+}
+
+/*
+ * How many bytes are there to be read is asked once for all answers among them: libnbd may not be told to
+ * read where nothing is. It reads one answer a call. 0: not known.
+ */
+static size_t
+find_bytes(const struct nbd_conn *c)
+{
+	int bytes = 0;
+
+	return !c->tls && ioctl(c->fd, FIONREAD, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
+static void
+move_conn(struct nbd_conn *c, uint32_t events)
+{
+	size_t bytes = events == EPOLLIN ? find_bytes(c) : 0;
+	unsigned before;
+
+	if (bytes == 0) {
+		poll_conn(c);
+		return;
+	}
+	c->taken = 0;
+	do {
+		before = c->in_flight;
+		(void)nbd_aio_notify_read(c->h);
+	} while (c->in_flight < before && c->taken < bytes);
 }
 
 static void
@@ -407,7 +446,7 @@ move_all(struct nbd_priv *p)
 
 		if (c->h == NULL)
 			continue;
-		move_conn(c);
+		move_conn(c, evs[i].events);
 		if (nbd_conn_is_ready(c))
 			nbd_conn_update_events(p, c);
 	}

@@ -3,6 +3,7 @@
 
 /* The nbd back end against nbdkit, which is killed, stopped and replaced under it. */
 
+#include "nbd.h"
 #include "nbd_server.h"
 
 #define MIB (1u << 20)
@@ -229,6 +230,78 @@ nothing_is_lost_with_a_connection(void **state)
 }
 
 static void
+end_flood(struct volume *v)
+{
+	while (nb_done < MPN_ARRAY_SIZE(floods))
+		wait_and_poll(v);
+	assert_int_equal(nb_failed, 0);
+}
+
+/* The next connection is for what the first one has no room for; when all are full they share. */
+static void
+connections_are_filled_in_turn(void **state)
+{
+	static const unsigned two[] = {2 * NBD_FILL, 2 * NBD_FILL},
+			      four[] = {NBD_FILL, NBD_FILL, NBD_FILL};
+	struct volume *v;
+	struct nbd_priv *p;
+	unsigned i;
+
+	nbd_server_start("memory 1M");
+	v = open_nbd(",connections=2");
+	p = vol_priv(v);
+	nbd_server_signal(SIGSTOP);
+	submit_flood(v, VOL_READ);
+	for (i = 0; i < MPN_ARRAY_SIZE(two); i++)
+		assert_int_equal(p->conns[i].in_flight, two[i]);
+	nbd_server_signal(SIGCONT);
+	end_flood(v);
+	vol_close(v);
+	v = open_nbd(",connections=5");
+	p = vol_priv(v);
+	nbd_server_signal(SIGSTOP);
+	submit_flood(v, VOL_READ);
+	for (i = 0; i < MPN_ARRAY_SIZE(four); i++)
+		assert_int_equal(p->conns[i].in_flight, four[i]);
+	assert_int_equal(p->conns[4].in_flight, 0);
+	nbd_server_signal(SIGCONT);
+	end_flood(v);
+	vol_close(v);
+	nbd_server_stop();
+}
+
+/* Many answers at once, with and without data, well or not, in a socket that holds only some of them. */
+static void
+answers_that_come_at_once_are_all_read(void **state)
+{
+	struct volume *v;
+	unsigned round, i;
+
+	nbd_server_start("--filter=error memory 1M error-pwrite=EIO error-pwrite-rate=30%");
+	v = open_nbd(",connections=1");
+	for (round = 0; round < 8; round++) {
+		struct flood *f = &floods[round * 8 + 3];
+
+		submit_flood(v, VOL_WRITE);
+		while (nb_done < MPN_ARRAY_SIZE(floods))
+			wait_and_poll(v);
+		while (run_io(v, VOL_WRITE, 0, f->io.off, f->data, sizeof(f->data)) != 0)
+			;
+		memset(f->data, 0, sizeof(f->data));
+		nbd_server_signal(SIGSTOP);
+		submit_flood(v, VOL_READ);
+		nbd_server_signal(SIGCONT);
+		end_flood(v);
+		assert_int_equal(f->data[77], f - floods);
+	}
+	for (i = 0; i < MPN_ARRAY_SIZE(floods); i++)
+		assert_int_not_equal(floods[i].data[77], 0xee);
+	assert_int_equal(printed(v, "reconnects"), 0);
+	vol_close(v);
+	nbd_server_stop();
+}
+
+static void
 requests_fail_after_the_bound(void **state)
 {
 	struct volume *v;
@@ -323,6 +396,8 @@ main(void)
 		WITH_SERVER(errors_are_those_of_the_server),
 		WITH_SERVER(a_server_may_come_back),
 		WITH_SERVER(nothing_is_lost_with_a_connection),
+		WITH_SERVER(connections_are_filled_in_turn),
+		WITH_SERVER(answers_that_come_at_once_are_all_read),
 		WITH_SERVER(requests_fail_after_the_bound),
 		WITH_SERVER(a_shrunk_export_fails_behind_its_end),
 		WITH_SERVER(closing_ends_a_connection_attempt),
