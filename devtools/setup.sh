@@ -20,7 +20,7 @@ setup_set() {
 	test) # the second compiler and its run-time, checkers, judges and rivals
 		echo git make libcmocka-dev clang clang-format libclang-rt-14-dev shellcheck doxygen \
 			tshark iproute2 iputils-ping util-linux procps e2fsprogs xfsprogs fdisk nbdkit nbdkit-plugin-dev \
-			libnbd-bin qemu-utils fuse3 fio dpkg-dev ceph-mon ceph-osd ceph-common
+			libnbd-bin qemu-utils fuse3 fio dpkg-dev ceph-mon ceph-osd ceph-mgr ceph-common
 		;;
 	heavy) # machines with their firmware, and what runs in them; --quick needs none
 		echo qemu-system-x86 busybox-static

@@ -25,6 +25,9 @@
 #define LOOK_NS 100000000u
 /* Told to stop, what is in flight has so long. */
 #define END_NS 2000000000ull
+#define RETRY_NS 500000000u /* to open a volume that nobody opens */
+#define FAIL_AFTER_MS 30000u /* as of a queue */
+#define NSEC_PER_MSEC 1000000u
 
 /* ---- The lock ---- */
 
@@ -85,6 +88,25 @@ set_identity(struct target *t)
 	crypto_generichash_final(&h, client->client_uuid, sizeof(client->client_uuid));
 }
 
+/* Requests wait for who opens the volume as long as for a server that has gone. */
+static bool
+may_wait(const struct target *t, int rc)
+{
+	uint64_t ms = t->conf.volume.queue.fail_after_ms;
+
+	switch (rc) {
+	case -EINTR: /* whoever interrupts knows what is to become of them */
+		return true;
+	case -ETIMEDOUT:
+	case -EBUSY:
+	case -ENOENT:
+		ms = ms != 0 ? ms : FAIL_AFTER_MS;
+		return ms == EBD_FOREVER || ebd_now_ns() - t->missing_ns < ms * NSEC_PER_MSEC;
+	default:
+		return false;
+	}
+}
+
 static int
 open_volume(struct target *t)
 {
@@ -94,10 +116,28 @@ open_volume(struct target *t)
 	lock_politely(t);
 	if (q != NULL)
 		device_set_volume(t->device, q);
-	else
+	else if (!may_wait(t, rc))
 		device_fail_waiting(t->device, rc);
 	target_unlock(t);
 	return rc;
+}
+
+/* Requests have no volume any more. */
+static void
+reopen_volume(struct target *t)
+{
+	uint64_t now_ns = ebd_now_ns();
+
+	if (t->missing_ns == 0)
+		t->missing_ns = now_ns;
+	if (now_ns < t->retry_ns)
+		return;
+	if (open_volume(t) == 0 || !device_wants_volume(t->device)) {
+		t->missing_ns = 0;
+		t->retry_ns = 0;
+	} else {
+		t->retry_ns = ebd_now_ns() + RETRY_NS;
+	}
 }
 
 static bool
@@ -260,7 +300,7 @@ run_round(struct target *t, bool take)
 	wants = device_wants_volume(t->device);
 	target_unlock(t);
 	if (wants)
-		(void)open_volume(t);
+		reopen_volume(t);
 	return work;
 }
 
@@ -331,7 +371,9 @@ finish(struct target *t)
 {
 	uint64_t end_ns = ebd_now_ns() + END_NS;
 
-	while (device_in_flight(t->device) > 0 && ebd_now_ns() < end_ns)
+	/* Nobody opens a volume now. */
+	while (device_in_flight(t->device) > 0 && !device_wants_volume(t->device) &&
+		ebd_now_ns() < end_ns)
 		ebd_client_idle(t->client, run_round(t, false));
 	lock_politely(t);
 	device_abandon(t->device, true);

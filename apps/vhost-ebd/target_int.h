@@ -30,6 +30,8 @@ struct target {
 	int epoll_fd; /* wake_fd and the rings' kicks */
 	uint64_t busy_ns; /* there was work last */
 	uint64_t look_ns; /* at the volume's size, next */
+	uint64_t missing_ns; /* since when requests have no volume; 0: they have */
+	uint64_t retry_ns; /* not to open it before */
 
 	/* The loop holds this for a round; who waits for it says so, or would wait for ever. */
 	pthread_mutex_t lock;

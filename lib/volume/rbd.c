@@ -150,6 +150,8 @@ connect_cluster(struct rbd_priv *p, const struct rbd_args *a)
 			-rc, "volume", "'%s': no pool '%s': %s", p->name, a->pool, strerror(-rc));
 	if (a->space != NULL)
 		rados_ioctx_set_namespace(p->pool, a->space);
+	/* Where there is no room the cluster is to say so: writes would wait until there is. */
+	rados_set_pool_full_try(p->pool);
 	return 0;
 }
 

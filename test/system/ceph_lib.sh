@@ -99,3 +99,26 @@ ceph_up() { # POOL
 	in_ceph ceph osd pool create "$1" 8 || fail "no pool"
 	in_ceph ceph osd pool application enable "$1" rbd || fail "the pool takes no images"
 }
+
+# What counts the bytes in a pool, of which quotas are made: a pool that nobody counts is never full.
+ceph_start_mgr() {
+	need ceph-mgr
+	mkdir -p ceph/mgr
+	start mgr ceph-mgr -f -i x -c "$CEPH_CONF" --mgr_data="$T/ceph/mgr" --mgr_initial_modules= \
+		--mgr_tick_period=1 --mgr_stats_period=1
+	wait_for 60 mgr_is_up || fail "the manager did not come up: $(tail -n 3 mgr.err)"
+}
+
+mgr_is_up() {
+	timeout 10 ceph -c "$CEPH_CONF" mgr stat 2>>ceph.log | grep -q '"available": true'
+}
+
+# What the cluster says of a pool: full, full_quota.
+pool_has_flag() { # POOL FLAG
+	timeout 10 ceph -c "$CEPH_CONF" osd pool ls detail 2>>ceph.log |
+		grep -Eq "^pool [0-9]* '$1' .* flags [^ ]*\\<$2\\>"
+}
+
+pool_lacks_flag() { # POOL FLAG
+	! pool_has_flag "$@"
+}

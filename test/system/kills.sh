@@ -108,7 +108,7 @@ for ((i = 0; i < kills; i++)); do
 	up "$name"
 done
 wait_for 300 is_done || fail "stuck after the last kill, seed $seed"
-reap client 1
+reap client 10
 tail -n 40 client.out >client.end
 echo "killed: the store ${nb[store]}, nbdkit ${nb[kit]}, the front ${nb[front]}, the target ${nb[target]} times"
 echo "nbdkit has stopped by itself $nb_aborts times"

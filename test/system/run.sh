@@ -57,6 +57,7 @@ q diskfull 120 diskfull.sh
 q control 120 control.sh
 q nbd 180 nbd.sh
   rbd 240 rbd.sh
+  rbd-full 300 rbd_full.sh
 q idle 120 idle.sh
 q wire-1500 240 wire.sh 1500
   wire-9000 240 wire.sh 9000
@@ -90,6 +91,7 @@ q fio 120 fio.sh
 q vhost 180 vhost.sh
 q vhost-kill 180 vhost_kill.sh 4
   vhost-kill-20 300 vhost_kill.sh 20
+  vhost-missing 180 vhost_missing.sh
   vhost-boot 120 vhost_boot.sh
   vhost-linux 300 vhost_linux.sh
   vhost-linux-kill 300 vhost_linux.sh kill
