@@ -181,24 +181,29 @@ move(void *arg, const struct mpn_personality *p, int lcore)
 	return 0;
 }
 
+/* Serve on the NIC. 0, or -errno after a logged line. */
 static int
 stand_beside(struct ebd_server *s, struct mpn_nic *nic)
 {
 	const struct mpn_beside beside = {.run = run_server, .move = move, .arg = s};
 	struct st_nic *n = st_nic_running(nic);
+	struct mpn_nic_info info;
 	int rc;
 
-	if (n == NULL)
-		return -ENODEV;
-	rc = move(s, n->pers, mpn_personality_lcore(n->pers));
+	mpn_nic_get_info(nic, &info);
+	rc = n != NULL ? move(s, n->pers, mpn_personality_lcore(n->pers)) : 0;
 	if (rc < 0)
 		return rc;
+	mpn_nic_hold(nic);
 	rc = st_target_attach(s->target, nic);
 	if (rc == 0)
 		mpn_personality_set_beside(n->pers, &beside);
 	else
 		(void)move(s, NULL, -1);
-	return rc;
+	mpn_nic_release(nic);
+	return rc == 0 ? 0
+		       : mpn_log_err(-rc, "ebd", "link '%s': cannot serve on it: %s", info.link,
+				 strerror(-rc));
 }
 
 /* Everything is on this thread, for good. */
@@ -282,8 +287,7 @@ add_nic(struct ebd_server *s, struct mpn_nic *nic, bool ours)
 	rc = stand_beside(s, nic);
 	if (rc < 0) {
 		ceiling_remove(sn);
-		return mpn_log_err(
-			-rc, "ebd", "link '%s': cannot serve on it: %s", info.link, strerror(-rc));
+		return rc;
 	}
 	s->nb_nics++;
 	return 0;
@@ -323,12 +327,10 @@ static int
 add_again(struct ebd_server *s, struct mpn_nic *nic)
 {
 	const struct st_nic *n = st_nic_find(nic);
-	int rc;
 
 	if (n != NULL && n->target == s->target)
 		return mpn_err(EEXIST);
-	rc = stand_beside(s, nic);
-	return rc < 0 ? mpn_log_err(-rc, "ebd", "cannot serve again: %s", strerror(-rc)) : 0;
+	return stand_beside(s, nic);
 }
 
 int

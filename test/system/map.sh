@@ -60,6 +60,21 @@ if [ "$2" = two ]; then
 	refused 1 "'disk=2': no such stage|'disk': no such stage" nic0:disk=2
 fi
 
+# A server is in one place, with the storage of all its links.
+printf 'personality %s all storage\n' define load start >two
+echo "volume add one mem:1M" >>two
+two_links() { # MAP...
+	local rc=0 args=()
+
+	for m in "$@"; do args+=(--map "$m"); done
+	timeout -k 5 60 "$MPNIC" --no-pci --no-huge -m 256 --lcores "(0-3)@($cpus)" -- --link ring:a --link ring:b \
+		"${args[@]}" --cmdline-file two -e "show map" >two.out 2>two.err || rc=$?
+	return $rc
+}
+two_links nic0:storage=1 nic1:storage=1,rx=2 || fail "two links on one lcore: $(cat two.err)"
+two_links nic0:storage=1 && fail "two links on two lcores are served"
+grep -q "one lcore with the storage of all its links" two.err || fail "two links on two lcores: $(cat two.err)"
+
 begin --map "nic0:$map"
 expect_ok 60 copy --link "$CLIENT_LINK" disk.img ebd:scratch --verify
 expect_ok 60 copy --link "$CLIENT_LINK" ebd:disk0 out.img --verify
