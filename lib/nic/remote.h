@@ -33,8 +33,9 @@ struct remote {
 	int fd; /* to the process; -1: there is none */
 	int new_fd; /* to one that has not said hello yet; -1 */
 	uint64_t new_until_ns;
-	uint32_t beats; /* as it was at the last look; */
-	uint64_t beat_ns; /* when it had moved; 0: it has not polled yet */
+	uint32_t beats; /* rounds of the process at the last look; 0: it has not polled yet */
+	uint64_t look_ns; /* when that was */
+	uint64_t still_ns; /* it has stood still for so long */
 	uint32_t stop_beats;
 	int pid;
 	int error;

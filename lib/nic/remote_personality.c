@@ -171,14 +171,17 @@ start(struct mpn_personality *p)
 	struct remote *r = mpn_personality_priv(p);
 
 	mpn_nic_get_info(mpn_personality_nic(p), &r->nic);
-	r->beat_ns = 0;
+	r->still_ns = 0;
 	r->next_look_ns = 0;
 	r->started = true;
+	/* What it has sent to the one that was stopped is no more than what waits in a flow then. */
+	if (remote_is_attached(r))
+		remote_ring_skip(&r->map.in);
 	remote_set_link(r, r->nic.link_up);
 	return 0;
 }
 
-/* The process goes on until what it has been handed is done: its link goes down when it is quiet. */
+/* The process goes on until what it has been handed is done, then its link goes down. */
 static void
 stop(struct mpn_personality *p)
 {
@@ -189,16 +192,14 @@ stop(struct mpn_personality *p)
 		r->stop_beats = atomic_load_explicit(&r->map.theirs->beats, memory_order_relaxed);
 }
 
+/* It has taken all frames, and had its rounds to answer them. One that has never polled has begun nothing. */
 static bool
-is_idle(struct remote *r)
+has_done_its_part(struct remote *r)
 {
 	uint32_t beats = atomic_load_explicit(&r->map.theirs->beats, memory_order_relaxed);
 
-	/* One that has not begun to poll has begun nothing. */
-	if (beats == 0)
-		return true;
-	return remote_ring_room(&r->map.out) == (int)r->map.out.nb_cells &&
-	       remote_ring_waiting(&r->map.in) == 0 && beats - r->stop_beats >= QUIET_BEATS;
+	return beats == 0 || (remote_ring_room(&r->map.out) == (int)r->map.out.nb_cells &&
+				     beats - r->stop_beats >= QUIET_BEATS);
 }
 
 static bool
@@ -206,10 +207,13 @@ quiet(struct mpn_personality *p)
 {
 	struct remote *r = mpn_personality_priv(p);
 
-	if (remote_is_attached(r) && !is_idle(r))
+	if (!remote_is_attached(r))
+		return true;
+	if (!has_done_its_part(r))
 		return false;
+	/* Without a link it sends nothing more: a flood ends, too. */
 	remote_set_link(r, false);
-	return true;
+	return remote_ring_waiting(&r->map.in) <= 0;
 }
 
 static void

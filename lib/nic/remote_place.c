@@ -13,6 +13,7 @@
 #include "remote.h"
 
 #define HELLO_NS 1000000000ull /* who comes has so long to say hello */
+#define MAX_LOOK_NS 50000000ull /* what one look can tell of the time before it */
 
 static const uint8_t next_state[MPN_REMOTE_STATES][REMOTE_STEPS] = {
 	[MPN_REMOTE_WAITING] = {[REMOTE_CAME] = MPN_REMOTE_ATTACHED,
@@ -113,12 +114,13 @@ hangs(struct remote *r, uint64_t now_ns)
 {
 	uint32_t beats = atomic_load_explicit(&r->map.theirs->beats, memory_order_relaxed);
 
-	if (beats != r->beats) {
-		r->beats = beats;
-		r->beat_ns = now_ns;
-		return false;
-	}
-	return r->beat_ns != 0 && now_ns - r->beat_ns > r->conf.hang_ns;
+	/* When we have not looked for long it may be that nobody ran: a machine that was suspended. */
+	uint64_t since_ns = MPN_MIN(now_ns - r->look_ns, MAX_LOOK_NS);
+
+	r->look_ns = now_ns;
+	r->still_ns = beats != r->beats ? 0 : r->still_ns + since_ns;
+	r->beats = beats;
+	return beats != 0 && r->still_ns > r->conf.hang_ns;
 }
 
 static bool
@@ -184,7 +186,7 @@ attach(struct remote *r, const struct remote_hello *hello)
 	r->pid = remote_peer_pid(r->fd);
 	memcpy(r->program, hello->program, sizeof(r->program));
 	r->beats = 0;
-	r->beat_ns = 0;
+	r->still_ns = 0;
 	r->stats.attached++;
 	mpn_log(MPN_LOG_INFO, "nic", "%s: '%s': process %d (%s) has come", r->nic.name, r->socket,
 		r->pid, r->program);

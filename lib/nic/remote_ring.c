@@ -182,6 +182,18 @@ remote_ring_get(struct remote_ring *r, struct rte_mbuf *m)
 }
 
 void
+remote_ring_skip(struct remote_ring *r)
+{
+	int n = remote_ring_waiting(r);
+
+	/* Positions that make no sense stay as they are, to be noticed. */
+	if (n <= 0)
+		return;
+	r->pos += (uint32_t)n;
+	remote_ring_publish(r);
+}
+
+void
 remote_ring_publish(struct remote_ring *r)
 {
 	atomic_store_explicit(r->mine, r->pos, memory_order_release);

@@ -69,6 +69,8 @@ int remote_ring_waiting(const struct remote_ring *r);
 void remote_ring_put(struct remote_ring *r, const struct rte_mbuf *m);
 /* Copy the next frame into an empty mbuf that has the room. One waits. 0; -EPROTO: its length makes no sense */
 int remote_ring_get(struct remote_ring *r, struct rte_mbuf *m) MPN_MUST_CHECK;
+/* Forget what waits. */
+void remote_ring_skip(struct remote_ring *r);
 /* Let the other end see what was put, or taken. */
 void remote_ring_publish(struct remote_ring *r);
 

@@ -151,8 +151,14 @@ test_stop_waits_for_the_process(void **state)
 	assert_true(mpn_now_ns() - begin_ns < 100000000);
 	assert_int_equal(look().state, MPN_REMOTE_ATTACHED);
 	assert_int_equal(atomic_load(&map.theirs->up), 0);
+	/* What it sends while nobody runs is not sent later. */
+	send_by_hand(&map, PROBE_TYPE, 3);
+	probe_poll(w.nic, 2, 2);
 	assert_int_equal(mpn_personality_start(w.remote), 0);
 	assert_int_equal(atomic_load(&map.theirs->up), 1);
+	assert_int_equal(remote_ring_room(&map.out), MPN_REMOTE_RING);
+	probe_poll(w.nic, 2, 2);
+	assert_int_equal(look().stats.from_frames, 0);
 	atomic_store(&map.mine->beats, 1);
 	probe_poll(w.nic, 2, 1);
 	assert_true(probe_send(&w.probe[FAR], NULL, 0, 60));
