@@ -16,6 +16,9 @@
 void
 app_start(struct app *app)
 {
+	/* The lcores of maps stand still while nothing is polled. */
+	if (!app->running)
+		app_hold(false);
 	app->running = true;
 	mpn_idler_init(&app->idler, app->idle);
 }
@@ -23,6 +26,8 @@ app_start(struct app *app)
 void
 app_stop(struct app *app)
 {
+	if (app->running)
+		app_hold(true);
 	app->running = false;
 	/* Only the prompt and signals are left to wait for. */
 	mpn_idler_init(&app->idler, MPN_IDLE_SLEEP);

@@ -14,6 +14,7 @@
 
 #include "app.h"
 #include "mpn_list.h"
+#include "mpn_map.h"
 #include "mpn_parse.h"
 
 /* ---- What was typed, to be saved ---- */
@@ -188,6 +189,10 @@ run_attach(struct shell *sh, const struct shell_args *args)
 	nic = mpn_nic_create(&conf);
 	if (nic == NULL)
 		return shell_fail(sh, -errno, "%s", app_reason(-errno));
+	/* For the command, and as long as nothing is polled. */
+	mpn_nic_hold(nic);
+	if (!app_of(sh)->running)
+		mpn_nic_hold(nic);
 	if (make_known(name, link, options) != NULL)
 		return 0;
 	mpn_nic_destroy(nic);

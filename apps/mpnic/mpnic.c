@@ -336,6 +336,8 @@ set_up(struct app *app, const struct app_conf *conf)
 {
 	if (make_nics(conf) != 0)
 		return stop_asked ? EXIT_INTERRUPTED : EXIT_FAILED;
+	/* As after a stop. */
+	app_hold(true);
 	if (app_know_nics() != 0 || set_maps(conf) != 0)
 		return EXIT_FAILED;
 	if (conf->cmdline_file != NULL && shell_run_file(&app->shell, conf->cmdline_file) != 0 &&

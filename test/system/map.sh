@@ -102,6 +102,16 @@ reap perf 60
 [ "$(sed -nE 's/.*"verify_bad": ([0-9]+).*/\1/p' perf.out)" = 0 ] || fail "bad blocks: $(cat perf.out)"
 [ "$n" -ge 2 ] || fail "only $n changes"
 
+# While nothing is polled they stand still.
+ask stop
+rounds() { grep -A 20 '"lcore": 1' answer | sed -nE 's/.*"rounds": ([0-9]+).*/\1/p' | head -n 1; }
+ask "set map nic0 $map" "clear stats"
+ask "show map json"
+[ "$(rounds)" = 0 ] || fail "polled while stopped: $(cat answer)"
+ask start
+moves() { timeout 30 "$MPNIC" --connect s -e "show map json" >answer && [ "$(rounds)" -gt 0 ]; }
+wait_for 20 moves || fail "not polled after start: $(cat answer)"
+
 # It ends as it does without a map, and what it was is a file that makes it again.
 ask "set map nic0 $map" "show config"
 cp answer saved
