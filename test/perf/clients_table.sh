@@ -9,7 +9,7 @@
 #	by NBD		fio -> nbdkit with the plugin -> ebd serve, and fio -> nbdkit's memory plugin
 #	an NBD volume	ebd perf -> ebd serve -> nbdkit's memory plugin, and libnbd -> the same
 #	an RBD volume	ebd perf -> ebd serve -> a Ceph cluster of one node, and fio's rbd engine -> the same
-#	a guest's disk	see compare-vhost.sh; and dd inside an emulated machine, which is compared with nothing
+#	a guest's disk	see compare-vhost.sh; and qemu-img bench inside an emulated machine, compared with nothing
 #
 #	clients_table.sh --build DIR [--quick] [--only plugin|nbd|rbd|vhost|guest]...
 set -eu
@@ -246,7 +246,7 @@ measure_vhost() {
 
 # Inside a machine that is emulated: what the emulation leaves. Its host is one of the system tests.
 measure_guest() {
-	local rc=0
+	local rc=0 depth iops
 
 	MPNIC_BUILD=$BUILD timeout -k 5 120 "$here/../system/vhost_linux.sh" bench >guest.out 2>&1 || rc=$?
 	if [ $rc -eq 77 ]; then
@@ -254,9 +254,9 @@ measure_guest() {
 		return
 	fi
 	[ $rc -eq 0 ] || die "the guest: $(tail -n 1 guest.out)"
-	sed -nE 's/^reads in the guest: ([0-9]+) ([0-9]+)$/\1 \2/p' guest.out >reads
-	while read -r jobs iops; do
-		echo "| direct reads inside an emulated machine, $jobs at a time, by vhost-ebd | | $iops | | | | | |"
+	sed -nE 's/^qemu-img in the guest: ([0-9]+) ([0-9]+)$/\1 \2/p' guest.out >reads
+	while read -r depth iops; do
+		echo "| qemu-img bench inside an emulated machine, $depth at a time, by vhost-ebd | | $iops | | | | | |"
 	done <reads
 	notes+=("Inside the machine the emulation of its processor is what is measured; the row above leaves it out.")
 }

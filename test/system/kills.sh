@@ -24,7 +24,8 @@ fi
 link_up vhost 9000
 truncate -s "$((kills * 2 + 24))M" disk.img
 # nbdkit comes back as the same client: the server ends what its last life has left under way before it
-# takes anything new, which NBD alone could not promise.
+# takes anything new, which NBD alone could not promise. On a busy disk that may take longer than the 5 s for which
+# a client waits by itself.
 us=6f1c2f1e-0d6b-4f0e-9c52-3a1b8e7d5c40
 nb_aborts=0
 
@@ -35,7 +36,7 @@ up() { # store|kit|front|target
 	store) serve store "$SERVER_LINK" disk0=file:disk.img ;;
 	kit)
 		rm -f kit.sock
-		nbd_serve kit -t 32 -- volume=disk0 client="$us" fail-after=never
+		nbd_serve kit -t 32 -- volume=disk0 client="$us" fail-after=never connect-timeout=25s
 		;;
 	front)
 		# It does not start without its back end.
@@ -46,7 +47,7 @@ up() { # store|kit|front|target
 		;;
 	target)
 		start target "$BUILD/apps/vhost-ebd/vhost-ebd" --no-huge --link "virtio:$T/l3.sock" guest \
-			--socket g.sock --queues 4 --fail-after never
+			--socket g.sock --queues 4 --fail-after never --connect-timeout 25s
 		wait_for 30 is_ready target && ! is_gone "${PIDS[target]}" || fail "the target did not get ready"
 		;;
 	esac

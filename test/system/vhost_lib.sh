@@ -52,20 +52,33 @@ machine() { # MIB [options]
 # Modules of the disk, each behind those it needs.
 GUEST_MODULES='virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk'
 
-# Make guest.cpio, whose init loads the modules and runs the commands on stdin.
-make_guest() {
-	local module
+# A program of the host with its libraries, for the guest.
+give_to_guest() { # PROGRAM
+	local path
+
+	need "$1"
+	for path in $(command -v "$1") $(ldd "$(command -v "$1")" | grep -o '/[^ ]*'); do
+		mkdir -p "guest${path%/*}" && cp -L "$path" "guest$path" || fail "cannot copy $path"
+	done
+}
+
+# Make guest.cpio, whose init loads the modules and runs the commands on stdin. More programs may be in it.
+make_guest() { # [PROGRAM]...
+	local module program
 
 	need busybox
 	need qemu-system-x86_64
 	KERNEL=$("$SRC/devtools/fetch-kernel.sh" 2>kernel.err) || skip "no kernel: $(tail -n 1 kernel.err)"
 	mkdir -p guest/bin guest/proc guest/sys guest/dev guest/mnt guest/lib
 	cp "$(command -v busybox)" guest/bin/
+	for program in "$@"; do
+		give_to_guest "$program"
+	done
 	for module in $GUEST_MODULES; do
 		cp "$KERNEL/$module.ko" guest/lib/ || fail "the kernel has no $module"
 	done
 	{
-		printf '%s\n' '#!/bin/busybox sh' '/bin/busybox --install -s /bin' 'export PATH=/bin' \
+		printf '%s\n' '#!/bin/busybox sh' '/bin/busybox --install -s /bin' 'export PATH=/bin:/usr/bin' \
 			'mount -t proc proc /proc' 'mount -t sysfs sys /sys' 'mount -t devtmpfs dev /dev'
 		# Two of them need each other's symbols in older kernels: the order is tried twice.
 		printf 'for m in %s; do insmod /lib/$m.ko 2>/dev/null; done\n' "$GUEST_MODULES $GUEST_MODULES"

@@ -226,6 +226,9 @@ make_target(struct bed *b)
 	g.flags = (g.flags | b->conf.flags) & ~(b->conf.flags >> 16);
 	xfer_tgt_conf_default(&conf.xfer);
 	conf.xfer.max_sessions = 8;
+	/* A client that ends while it looks for its server says nothing: what it left ends with its lease. */
+	if (b->conf.impatient)
+		conf.xfer.lease_ns = 2 * XFER_NSEC_PER_SEC;
 	b->target = st_target_create(&conf, 0);
 	assert_non_null(b->target);
 	assert_int_equal(xfer_tgt_export_add(st_target_xfer(b->target), &g), 0);

@@ -365,10 +365,36 @@ test_nobody_sees_what_comes_after_completion_over_virtio(void **state)
 	run_seeds(true, 8);
 }
 
+/* A write that waits for its data, and a client that ends before it has found its server again. */
+static void
+test_what_a_client_leaves_ends_with_its_lease(void **state)
+{
+	struct bed *b = bed_create(&(struct bed_conf){.impatient = true});
+	struct xfer_tgt *target = st_target_xfer(b->target);
+	uint8_t *mem = st_arena_alloc(b->nics[0], REGION, 0);
+	struct st_buffer buf = {.data = mem, .len = REGION};
+	struct st_request req = {.bufs = &buf, .nb_bufs = 1, .op = WIRE_WRITE, .len = REGION};
+
+	assert_non_null(mem);
+	bed_xmit(b, &req);
+	while (xfer_tgt_outstanding(target) == 0) {
+		(void)mpn_nic_poll(b->nics[0]);
+		(void)mpn_nic_poll(b->nics[1]);
+	}
+	ini_reopen(b->dev->ini, mpn_now_ns());
+	dev_st_shutdown(b->dev);
+	assert_int_equal(req.status, -ECANCELED);
+	assert_int_equal(xfer_tgt_outstanding(target), 1);
+	bed_poll_until(b, xfer_tgt_outstanding(target) == 0);
+	bed_poll_until(b, st_arena_free(mem) == 0);
+	bed_destroy(b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_a_client_leaves_ends_with_its_lease),
 		cmocka_unit_test(test_nobody_sees_what_comes_after_completion_on_a_ring),
 		cmocka_unit_test(test_nobody_sees_what_comes_after_completion_over_virtio),
 	};
