@@ -75,8 +75,9 @@ static unsigned
 run_prio_drr(struct mpn_nic *nic, uint64_t now_ns)
 {
 	bool full = false;
-	unsigned sent = drr_send_priority(nic, now_ns, &full);
+	/* What has priority is bounded by itself, and takes nothing of the others' round. */
 	unsigned max = sched_room(nic, now_ns), empty = 0;
+	unsigned first = drr_send_priority(nic, now_ns, &full), sent = 0;
 
 	if (nic->next_tx >= nic->nb_pers)
 		nic->next_tx = 0;
@@ -97,7 +98,7 @@ run_prio_drr(struct mpn_nic *nic, uint64_t now_ns)
 			nic->next_tx =
 				(uint8_t)(nic->next_tx + 1 < nic->nb_pers ? nic->next_tx + 1 : 0);
 	}
-	return sent;
+	return first + sent;
 }
 
 const struct sched_ops sched_prio_drr = {

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct options {
 	uint64_t size, depth, queues; /* of reads; depth 0: none */
 	uint64_t rate, window; /* of the probe, questions a second, or on their way */
 	uint64_t ms; /* to run */
+	uint64_t yield; /* where both ends share a core */
 };
 
 static volatile sig_atomic_t stop;
@@ -56,7 +58,8 @@ set_option(struct options *o, const char *word)
 		uint64_t *value;
 	} numbers[] = {{"echo", &o->echo}, {"flood", &o->flood}, {"junk", &o->junk},
 		{"weight", &o->weight}, {"size", &o->size}, {"depth", &o->depth},
-		{"queues", &o->queues}, {"rate", &o->rate}, {"window", &o->window}, {"ms", &o->ms}};
+		{"queues", &o->queues}, {"rate", &o->rate}, {"window", &o->window}, {"ms", &o->ms},
+		{"yield", &o->yield}};
 	const char *eq = strchr(word, '=');
 
 	if (eq == NULL)
@@ -71,6 +74,12 @@ set_option(struct options *o, const char *word)
 			return mpn_parse_size(eq + 1, 0, UINT32_MAX, numbers[i].value);
 	}
 	return -EINVAL;
+}
+
+static enum ebd_idle
+idle_policy(const struct options *o)
+{
+	return o->yield != 0 ? EBD_IDLE_YIELD : EBD_IDLE_SPIN;
 }
 
 /* ---- Personalities beside storage ---- */
@@ -104,7 +113,7 @@ static struct ebd_server *
 open_server(const struct options *o)
 {
 	struct ebd_server *s =
-		ebd_server_create(&(struct ebd_server_conf){.idle = EBD_IDLE_SPIN, .net = o->net});
+		ebd_server_create(&(struct ebd_server_conf){.idle = idle_policy(o), .net = o->net});
 	struct mpn_nic *nic;
 
 	if (s == NULL || ebd_server_link_add(s, o->link) != 0 ||
@@ -219,8 +228,12 @@ static void
 run_until(struct load *l, uint64_t end_ns)
 {
 	while (!stop && mpn_now_ns() < end_ns) {
+		uint64_t done = l->done;
+
 		for (unsigned i = 0; i < l->o->queues; i++)
 			l->errors += ebd_poll(l->q[i], 0) < 0;
+		if (l->o->yield != 0 && l->done == done)
+			(void)sched_yield();
 		if (l->server != NULL)
 			(void)ebd_server_poll(l->server);
 	}
@@ -300,7 +313,7 @@ load_link(const struct options *o, struct ebd_server *server)
 	struct share_sink sink = {0};
 	struct share_junk junk = {0};
 	const struct ebd_client_conf conf = {.link = o->link,
-		.idle = EBD_IDLE_SPIN,
+		.idle = idle_policy(o),
 		.net = server == NULL ? o->net : NULL,
 		.background = poll_server,
 		.background_arg = server,
@@ -318,6 +331,7 @@ load_link(const struct options *o, struct ebd_server *server)
 	run_until(&load, mpn_now_ns() + WARM_UP_NS);
 	measure(&load, &probe, &sink);
 	load.ending = true;
+	probe.on = false;
 	while (!stop && in_flight(&load) > 0)
 		run_until(&load, mpn_now_ns() + 1000);
 	printf("errors %" PRIu64 "\nstorage_dropped %" PRIu64 "\n", load.errors,
