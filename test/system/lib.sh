@@ -114,7 +114,8 @@ start() { # NAME COMMAND...
 reap() { # NAME SECONDS
 	local pid=${PIDS[$1]}
 
-	wait_for "$2" is_gone "$pid" || fail "$1 did not end within $2 s"
+	wait_for "$2" is_gone "$pid" ||
+		fail "$1 did not end within $2 s: $(ps -L -o stat=,wchan:32=,comm= -p "$pid" | sort | uniq -c)"
 	RC=0
 	wait "$pid" || RC=$?
 	unset "PIDS[$1]"
