@@ -248,6 +248,8 @@ struct mpn_nic {
 	bool tx_offered; /* in this round: frames, to the port */
 	bool priority_moves; /* those with priority have sent or received since the last look */
 	uint64_t priority_frames; /* that they had then */
+	uint64_t
+		sent_first; /* a bit for each frame sent, the last one's is bit 0: it had priority */
 	uint64_t held_ns; /* what a personality may hold the thread for; 0: for ever */
 	uint64_t held_tsc; /* the same in cycles; UINT64_MAX */
 	uint64_t next_held_log_ns;

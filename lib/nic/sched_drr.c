@@ -34,10 +34,17 @@ send_within(struct mpn_nic *nic, struct mpn_personality *p, unsigned max, uint64
 	return sent;
 }
 
+/* For sched_room(). */
+static void
+note_sent(struct mpn_nic *nic, unsigned n, bool first)
+{
+	nic->sent_first = nic->sent_first << n | (first ? (1ull << n) - 1 : 0);
+}
+
 unsigned
 drr_send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full)
 {
-	unsigned sent = 0;
+	unsigned sent = 0, n;
 
 	for (unsigned i = 0; i < nic->nb_pers && !*full; i++) {
 		struct mpn_personality *p = nic->pers[i];
@@ -45,7 +52,9 @@ drr_send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full)
 		if (!p->share.priority || flow_lane_len(&p->flow.tx) == 0)
 			continue;
 		bucket_fill(&p->prio, PRIO_BYTES_PER_SEC, PRIO_BURST_BYTES, now_ns);
-		sent += send_within(nic, p, MPN_BURST, now_ns, &p->prio.bytes, full);
+		n = send_within(nic, p, MPN_BURST, now_ns, &p->prio.bytes, full);
+		note_sent(nic, n, true);
+		sent += n;
 	}
 	return sent;
 }
@@ -61,6 +70,7 @@ take_turn(struct mpn_nic *nic, struct mpn_personality *p, unsigned max, uint64_t
 	p->in_turn = true;
 	do {
 		n = send_within(nic, p, max - sent, now_ns, &p->deficit, full);
+		note_sent(nic, n, false);
 		sent += n;
 	} while (n > 0 && !*full && sent < max);
 	if (*full || sent >= max)

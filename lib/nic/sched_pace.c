@@ -60,6 +60,18 @@ sched_watch_pace(struct mpn_nic *nic)
 	sched_set_pace(nic);
 }
 
+/*
+ * Of what waits in the port, a queue, the frames that had no priority. Those that had it are bounded by
+ * their bucket, and must not keep the others out for as long as it is not empty.
+ */
+static unsigned
+without_priority(const struct mpn_nic *nic, unsigned unsent)
+{
+	uint64_t last = unsent < 64 ? (1ull << unsent) - 1 : UINT64_MAX;
+
+	return unsent - (unsigned)__builtin_popcountll(nic->sent_first & last);
+}
+
 unsigned
 sched_room(struct mpn_nic *nic, uint64_t now_ns)
 {
@@ -68,6 +80,6 @@ sched_room(struct mpn_nic *nic, uint64_t now_ns)
 
 	if (nic->pace.unsent == 0 || ask == NULL)
 		return nic->pace.tx;
-	unsent = ask(nic->link, now_ns);
+	unsent = without_priority(nic, ask(nic->link, now_ns));
 	return unsent < nic->pace.unsent ? MPN_MIN(nic->pace.unsent - unsent, nic->pace.tx) : 0;
 }
