@@ -13,10 +13,6 @@
 #include "nic_internal.h"
 
 #define MAC48 0xffffffffffffull
-/*
- * Frames taken in one round: half of MPN_BURST, so that the first answers leave while the rest waits.
- * With a queue depth of 32 a burst of 32 made both ends work in turns, each waiting for the other.
- */
 #define PREFETCH_AHEAD 4
 
 /* The personality that has claimed the frame, or NULL with its cause counted. */

@@ -6,8 +6,11 @@
  * more. A frame waits for the end of the round it comes in, at both ends, and for all that is in the port.
  * Alone, a personality has long rounds and a port as deep as it is: that is cheapest. Under prio-drr several
  * have shorter ones, and few frames of theirs wait below. While one with priority sends or receives, rounds
- * are as short as a few frames: that costs the others up to a quarter of what they could do, so it ends when
- * the one with priority falls silent.
+ * are as short as a few frames: that costs the others some of what they could do, so it ends when the one with
+ * priority falls silent.
+ *
+ * Received is half of MPN_BURST, so that the first answers leave while the rest waits: with a queue depth of 32
+ * a burst of 32 made both ends work in turns, each waiting for the other.
  */
 
 #include "nic_internal.h"

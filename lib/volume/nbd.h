@@ -17,7 +17,7 @@
 
 #define NBD_DEPTH 256 /* requests at a time */
 #define NBD_MAX_CONNS 16
-/* Requests on a connection before the next one is used: so many of each nbdkit and qemu-nbd work on at a time. */
+/* Requests on a connection before the next one is used: so many nbdkit works on at a time. */
 #define NBD_FILL 16
 #define NBD_BOUNCE 32 /* requests of memory in small pieces at a time */
 #define NBD_BOUNCE_BYTES (128u << 10)

@@ -80,17 +80,7 @@ same disk.img out.img
 timeout 30 "$MPNIC" --connect s -e "show port nic0 json" >port.json || fail "show port"
 [ "$(sed -nE 's/.*"rx_unclaimed": ([0-9]+).*/\1/p' port.json)" -gt 0 ] || fail "no frames for it: $(cat sender.err)"
 timeout 30 "$MPNIC" --connect s -e "show flow nic0 json" >flow.json || fail "show flow"
-awk '
-	/"personality"/ { who = $2 }
-	/"(rx_full|tx_full|rx_no_frames|rx_stopped|tx_stopped|rx_frames)"/ { gsub(/[":,]/, ""); n[who, $1] = $2 }
-	END {
-		s = "\"storage\","
-		if (n[s, "rx_full"] + n[s, "rx_no_frames"] + n[s, "rx_stopped"] + n[s, "tx_stopped"] > 0) {
-			print "frames of storage were dropped"
-			exit 1
-		}
-		if (n[s, "rx_frames"] == 0) { print "storage received nothing"; exit 1 }
-	}' flow.json || fail "$(cat flow.json)"
+expect_storage_kept flow.json
 send sender TERM
 reap sender 10
 echo "$copied MiB copied and verified, $(cat lives) lives"

@@ -231,6 +231,21 @@ same() { # FILE FILE
 	cmp "$1" "$2" || fail "$1 and $2 differ"
 }
 
+# The storage personality has received frames, and lost none on their way: FILE is the answer to show flow NIC json.
+expect_storage_kept() { # FILE
+	awk '
+		/"personality"/ { who = $2 }
+		/"(rx_full|tx_full|rx_no_frames|rx_stopped|tx_stopped|rx_frames)"/ { gsub(/[":,]/, ""); n[who, $1] = $2 }
+		END {
+			s = "\"storage\","
+			if (n[s, "rx_full"] + n[s, "rx_no_frames"] + n[s, "rx_stopped"] + n[s, "tx_stopped"] > 0) {
+				print "frames of storage were dropped"
+				exit 1
+			}
+			if (n[s, "rx_frames"] == 0) { print "storage received nothing"; exit 1 }
+		}' "$1" || fail "$(cat "$1")"
+}
+
 # ---- Links ----
 
 netns_add() {
