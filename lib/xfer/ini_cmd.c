@@ -113,6 +113,7 @@ start_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd)
 	cmd->sent = 0;
 	cmd->naked = 0;
 	cmd->send_cmd = true;
+	cmd->said = false;
 	cmd->send_nak = false;
 	cmd->deadline_ns = XFER_NO_DEADLINE;
 	cmd->state = CMD_ACTIVE;
@@ -172,15 +173,15 @@ build_cmd(struct xfer_ini *ini, struct xfer_cmd *cmd, struct xfer_tx *tx, uint64
 		h->op = WIRE_ABORT;
 		h->flags = 0;
 	} else if (cmd->op == WIRE_WRITE && cmd->len <= ini->p) {
-		/* An answer sets the tries to zero, even while the next one waits to be sent. */
-		tx->retx = cmd->sent != 0;
 		tx->cmd = cmd;
 		tx->data_len = cmd->len;
 		cmd->sent = 1;
 	}
-	tx->retx |= cmd->tries > 0;
-	if (tx->retx)
+	/* The tries don't tell: an answer sets them to zero, even while the next one waits to be sent. */
+	tx->retx = cmd->said;
+	if (tx->retx && !XFER_MUTATE(no_retx))
 		h->flags |= WIRE_F_RETX;
+	cmd->said = true;
 	cmd->send_cmd = false;
 	xfer_tx_finish(tx, &ini->stats, ini->sealed);
 }
@@ -397,6 +398,7 @@ xfer_ini_abort(struct xfer_ini *ini, struct xfer_cmd *cmd, uint64_t now_ns)
 	} else if (cmd->state == CMD_ACTIVE && !cmd->aborting) {
 		cmd->aborting = true;
 		cmd->send_cmd = true;
+		cmd->said = false;
 		cmd->send_nak = false;
 		cmd->want = 0;
 		ini_queue_tx(ini, cmd);

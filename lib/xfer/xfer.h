@@ -138,6 +138,7 @@ struct xfer_cmd {
 	bool send_cmd;
 	bool send_nak;
 	bool aborting;
+	bool said; /**< its CMD, or since it is aborted its ABORT, has been sent in this session */
 	uint16_t slot;
 	uint16_t hi; /**< READ: fragments below this one have been seen or overtaken */
 	uint16_t reading; /**< READ: number of the reading that the fragments in got are of */

@@ -27,6 +27,7 @@
 	X(mixed_reads, "the initiator mixes fragments of several readings") \
 	X(twice_placed, "the initiator places copies of a fragment") \
 	X(no_retry, "the initiator sends nothing again") \
+	X(no_retx, "the initiator does not say what it sends again") \
 	X(lost_buf, "the target keeps the memory of cancelled commands") \
 	X(place_early, "reads end while pages of theirs are in the ring") \
 	X(place_restart, "reads start again while pages of theirs are in the ring") \

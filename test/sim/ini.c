@@ -220,6 +220,21 @@ event(void *ctx, enum xfer_ini_event ev, int status)
 
 /* ---- Sending ---- */
 
+/* A first copy is none that was sent before, and everything else is. An ABORT has first copies too. */
+static void
+check_retx(struct world *w, struct sim_ini *ini, const struct wire_ebd *h)
+{
+	bool again = h->sid == ini->said_sid && !wire_seq_after(h->cseq, ini->said_cseq);
+
+	if (h->op != WIRE_ABORT && again != !!(h->flags & WIRE_F_RETX))
+		sim_fail(w, CR_contract, "initiator %u sends command %u %s RETX", ini->index,
+			h->cseq, again ? "again without" : "for the first time with");
+	if (!again) {
+		ini->said_sid = h->sid;
+		ini->said_cseq = h->cseq;
+	}
+}
+
 bool
 ini_tx(struct world *w, struct sim_ini *ini, struct sim_frame *f)
 {
@@ -236,6 +251,8 @@ ini_tx(struct world *w, struct sim_ini *ini, struct sim_frame *f)
 	if (!wants)
 		sim_fail(
 			w, CR_contract, "initiator %u did not say that it has a frame", ini->index);
+	if (wire_ebd_kind(tx.hdr) == WIRE_CMD)
+		check_retx(w, ini, tx.hdr);
 	f->len = tx.hdr_len + tx.data_len;
 	seg = (struct xfer_seg){f->data + tx.hdr_len, tx.data_len};
 	c = (struct sim_cmd *)tx.cmd;
@@ -411,6 +428,8 @@ ini_boot(struct world *w, struct sim_ini *ini)
 	if (ini->eng == NULL)
 		abort();
 	ini->opened = 0;
+	ini->said_sid = 0;
+	ini->said_cseq = 0;
 	ini->closing = false;
 	ini->wants_open = true;
 	reset_cmds(ini);

@@ -85,6 +85,7 @@ struct sim_ini {
 	bool in_call; /**< in submit or abort: no completion may run */
 	uint32_t nb_live;
 	uint64_t opened; /**< sessions of this life */
+	uint32_t said_sid, said_cseq; /**< the last session, and its last command, that were sent */
 	struct sim_cmd cmd[SIM_MAX_CMDS];
 	struct sim_cmd *free;
 	/* Reads in place. */
