@@ -3,6 +3,10 @@
 # shellcheck shell=bash
 #
 # One line per test, and the count at the end. Sourced; REPORT_DIR holds the logs.
+#
+# Tests of several processes on a shared machine may fail because the machine stood still. REPORT_AGAIN is how
+# often such a test, when it failed, must pass in a row to count as flaky and not as failed; by default 0: never.
+# A flaky one is shown and counted, with what was wrong; more than REPORT_FLAKY of them fail the whole.
 
 report_init() {
 	REPORT_DIR=$1
@@ -27,6 +31,36 @@ report_fail() { # NAME SECONDS LOG
 	tail -n 40 "$3" | sed 's/^/      | /'
 }
 
+report_flaky() { # NAME SECONDS LOG
+	echo flaky >>"$REPORT_DIR/results"
+	printf 'FLAKY %s (%s s): it failed, then passed %s times; the end of %s:\n' "$1" "$2" "$REPORT_AGAIN" "$3"
+	tail -n 40 "$3" | sed 's/^/      | /'
+}
+
+# In the background, so that a signal to this script is handled at once.
+report_try() { # LOG TIMEOUT_S COMMAND...
+	local log=$1 limit=$2 rc=0
+
+	shift 2
+	timeout -k 20 "$limit" "$@" >"$log" 2>&1 </dev/null &
+	REPORT_PID=$!
+	wait "$REPORT_PID" || rc=$?
+	REPORT_PID=
+	case $rc in 124 | 137) echo "it did not end within $limit s" >>"$log" ;; esac
+	return "$rc"
+}
+
+# Does a test that failed pass as often as REPORT_AGAIN says? Never when that is 0.
+report_passes_again() { # LOG TIMEOUT_S COMMAND...
+	local log=$1 i
+
+	shift
+	for ((i = 1; i <= ${REPORT_AGAIN:-0}; i++)); do
+		report_try "${log%.log}.again-$i.log" "$@" || return 1
+	done
+	[ "${REPORT_AGAIN:-0}" -gt 0 ]
+}
+
 # Run a command as one test: 0 passes, 77 skips (the last line it printed is the reason).
 report_run() { # NAME TIMEOUT_S COMMAND...
 	local name=$1 limit=$2 log start rc=0 secs
@@ -34,20 +68,19 @@ report_run() { # NAME TIMEOUT_S COMMAND...
 	shift 2
 	log=$REPORT_DIR/$(tr -c 'a-zA-Z0-9_.\n-' '_' <<<"$name").log
 	start=$EPOCHREALTIME
-	# In the background, so that a signal to this script is handled at once.
-	timeout -k 20 "$limit" "$@" >"$log" 2>&1 </dev/null &
-	REPORT_PID=$!
-	wait "$REPORT_PID" || rc=$?
-	REPORT_PID=
+	report_try "$log" "$limit" "$@" || rc=$?
 	secs=$(report_since "$start")
 	case $rc in
 	0) report_pass "$name" "$secs" ;;
 	77) report_skip "$name" "$(tail -n 1 "$log")" ;;
-	124 | 137)
-		echo "it did not end within $limit s" >>"$log"
-		report_fail "$name" "$secs" "$log"
+	*)
+		if report_passes_again "$log" "$limit" "$@"; then
+			rc=0
+			report_flaky "$name" "$secs" "$log"
+		else
+			report_fail "$name" "$secs" "$log"
+		fi
 		;;
-	*) report_fail "$name" "$secs" "$log" ;;
 	esac
 	return "$rc"
 }
@@ -61,7 +94,7 @@ report_since() {
 
 # Run the tests meson knows in a build directory, one line each as they end.
 report_meson() { # PREFIX BUILD_DIR [meson test arguments]
-	local prefix=$1 build=$2 log line nb=0 rc=0
+	local prefix=$1 build=$2 log line nb=0 rc=0 failed=() told=false
 	local result=' *[0-9]+/[0-9]+ +(.* / )?([^ ]+) +(OK|SKIP|FAIL|TIMEOUT|ERROR|UNEXPECTEDPASS|INTERRUPT) +([0-9.]+)s'
 
 	shift 2
@@ -69,49 +102,63 @@ report_meson() { # PREFIX BUILD_DIR [meson test arguments]
 	: >"$log"
 	while IFS= read -r line; do
 		printf '%s\n' "$line" >>"$log"
-		[[ $line =~ ^$result ]] || continue
+		# It names the failed ones once more at its end.
+		[ "$line" != "Summary of Failures:" ] || told=true
+		! $told && [[ $line =~ ^$result ]] || continue
 		nb=$((nb + 1))
 		case ${BASH_REMATCH[3]} in
 		OK) report_pass "$prefix ${BASH_REMATCH[2]}" "${BASH_REMATCH[4]}" ;;
 		SKIP) report_skip "$prefix ${BASH_REMATCH[2]}" "see $log" ;;
-		*)
-			rc=1
-			report_meson_fail "$prefix" "${BASH_REMATCH[2]}" "${BASH_REMATCH[4]}" "$build"
-			;;
+		*) failed+=("${BASH_REMATCH[2]} ${BASH_REMATCH[4]}") ;;
 		esac
 	done < <("$(setup_meson)" test -C "$build" --no-rebuild --print-errorlogs "$@" 2>&1 </dev/null)
 	if [ "$nb" -eq 0 ]; then
 		report_fail "$prefix: no test ran" 0 "$log"
 		return 1
 	fi
+	# Each run of meson writes the log anew.
+	for line in "${failed[@]}"; do
+		report_meson_log "${line% *}" "$build" >"$REPORT_DIR/$prefix-${line% *}.log"
+	done
+	for line in "${failed[@]}"; do
+		report_meson_failed "$prefix" "${line% *}" "${line#* }" "$build" || rc=1
+	done
 	return "$rc"
 }
 
 # The part of meson's log that belongs to the test.
-report_meson_fail() { # PREFIX TEST SECONDS BUILD_DIR
-	local log=$REPORT_DIR/$1-$2.log
-
-	awk -v test="$2" '/^=+ [0-9]+\/[0-9]+ =+$/ { on = 0 }
+report_meson_log() { # TEST BUILD_DIR
+	awk -v test="$1" '/^=+ [0-9]+\/[0-9]+ =+$/ { on = 0 }
 		/^test: / { n = $NF; on = n == test }
-		on' "$4/meson-logs/testlog.txt" >"$log" 2>/dev/null
-	report_fail "$1 $2" "$3" "$log"
+		on' "$2/meson-logs/testlog.txt" 2>/dev/null
 }
 
-report_count() { # pass|fail|skip
+report_meson_failed() { # PREFIX TEST SECONDS BUILD_DIR
+	local log=$REPORT_DIR/$1-$2.log
+
+	if report_passes_again "$log" 1800 "$(setup_meson)" test -C "$4" --no-rebuild "$2"; then
+		report_flaky "$1 $2" "$3" "$log"
+		return 0
+	fi
+	report_fail "$1 $2" "$3" "$log"
+	return 1
+}
+
+report_count() { # pass|fail|flaky|skip
 	grep -cx "$1" "$REPORT_DIR/results"
 }
 
 # The closing line; non-zero when something failed or nothing ran.
 report_end() {
-	local passed failed skipped
+	local passed failed flaky skipped line
 
 	passed=$(report_count pass)
 	failed=$(report_count fail)
+	flaky=$(report_count flaky)
 	skipped=$(report_count skip)
-	if [ "$skipped" -gt 0 ]; then
-		echo "$passed passed, $failed failed, $skipped skipped"
-	else
-		echo "$passed passed, $failed failed"
-	fi
-	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+	line="$passed passed, $failed failed"
+	[ "$flaky" -eq 0 ] || line+=", $flaky flaky"
+	[ "$skipped" -eq 0 ] || line+=", $skipped skipped"
+	echo "$line"
+	[ "$failed" -eq 0 ] && [ "$flaky" -le "${REPORT_FLAKY:-0}" ] && [ "$passed" -gt 0 ]
 }
