@@ -7,6 +7,7 @@
 #include "bench.h"
 
 #define SIZE (8u << 20)
+#define LOAD_NS (100 * 1000000ull) /* longer than a busy machine stands still */
 
 static const char *const volumes[] = {"mem", "mem:8M", "null", "null:4M", "small", "mem:64k", NULL};
 static const struct ebd_server_conf answers = {.ceiling = true};
@@ -35,7 +36,7 @@ a_load(struct count *n)
 		.read_percent = 100,
 		.random = true,
 		.seed = 1,
-		.time_ns = 20000000,
+		.time_ns = LOAD_NS,
 		.done = on_done,
 		.arg = n,
 	};
@@ -251,7 +252,7 @@ test_a_load_that_is_broken_off(void **state)
 	assert_null(b->client->nic->bypass);
 	check_queue(q);
 	n = (struct count){0};
-	conf.time_ns = 20000000;
+	conf.time_ns = LOAD_NS;
 	assert_int_equal(ebd_ceiling_run(b->client, &conf, &r), 0);
 	check_result(&conf, &r, &n);
 	bench_destroy(b);
