@@ -349,7 +349,7 @@ test_silent_peer(void **state)
 	assert_int_equal(l.done, 64 + 16);
 	assert_int_equal(l.failed, 16);
 	/* 500 ms until the peer counts as dead, 300 as configured, 500 for the PROBEs. */
-	assert_true(mpn_now_ns() - start < 3 * XFER_NSEC_PER_SEC);
+	assert_true(mpn_now_ns() - start < 8 * XFER_NSEC_PER_SEC);
 	assert_int_equal(load_stats(b)->recalls, 1);
 	assert_int_equal(load_posted(b), 0);
 	/* It was asleep. What it sends now finds nothing of ours. */
