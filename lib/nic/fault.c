@@ -58,6 +58,14 @@ is_trouble(enum mpn_nic_event ev)
 	       ev == MPN_NIC_TX_STUCK;
 }
 
+static void
+tell_program(struct mpn_nic *nic, enum mpn_nic_event ev)
+{
+	nic->last_event = ev;
+	if (nic->event_cb != NULL)
+		nic->event_cb(nic, ev, nic->event_arg);
+}
+
 void
 nic_event(struct mpn_nic *nic, enum mpn_nic_event ev)
 {
@@ -67,9 +75,7 @@ nic_event(struct mpn_nic *nic, enum mpn_nic_event ev)
 	if (record(&nic->events[ev]))
 		mpn_log(is_trouble(ev) ? MPN_LOG_WARN : MPN_LOG_INFO, "nic", "%s: %s",
 			nic->info.name, event_rows[ev].text);
-	nic->last_event = ev;
-	if (nic->event_cb != NULL)
-		nic->event_cb(nic, ev, nic->event_arg);
+	tell_program(nic, ev);
 	for (unsigned i = 0; i < nic->nb_pers; i++)
 		personality_event(nic->pers[i], ev);
 }
@@ -166,6 +172,33 @@ mpn_personality_error(struct mpn_personality *p, int err, const char *cause)
 		mpn_log(MPN_LOG_WARN, "nic", "%s: personality '%s': %s: %s", p->nic->info.name,
 			p->name, cause, strerror(-err));
 	tell(p, err, cause);
+}
+
+/* The last ones count: where it stands now is told in the end. */
+void
+personality_raise(struct mpn_personality *p, enum mpn_nic_event ev)
+{
+	if (p->nb_news == NIC_MAX_NEWS)
+		memmove(&p->news[0], &p->news[1], --p->nb_news);
+	p->news[p->nb_news++] = (uint8_t)ev;
+	atomic_store_explicit(&p->nic->link_dirty, true, memory_order_release);
+}
+
+/* Who raised it has written the line, with the cause. */
+void
+personality_tell_news(struct mpn_personality *p)
+{
+	struct mpn_nic *nic = p->nic;
+	unsigned n = p->nb_news;
+	uint8_t news[NIC_MAX_NEWS];
+
+	memcpy(news, p->news, n);
+	p->nb_news = 0;
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(nic->info.process_of, p->name, sizeof(nic->info.process_of));
+		(void)record(&nic->events[news[i]]);
+		tell_program(nic, (enum mpn_nic_event)news[i]);
+	}
 }
 
 void

@@ -111,9 +111,10 @@ struct link_kind {
 	unsigned (*unsent)(struct link *l, uint64_t now_ns);
 	/*
 	 * Once in a round, on the NIC's thread: carry frames between the port and what is behind it, where no
-	 * driver does. Received ones are made from pool. @return work done
+	 * driver does. Received ones are made from pool. alive: every stage has had a round since it was last.
+	 * @return work done
 	 */
-	unsigned (*pump)(struct link *l, struct rte_mempool *pool);
+	unsigned (*pump)(struct link *l, struct rte_mempool *pool, bool alive);
 };
 
 /* Take a link string apart; logs what is wrong with it. 0, -EINVAL */
@@ -191,7 +192,7 @@ int remote_link_open(struct link *l);
 void remote_link_close(struct link *l);
 bool remote_link_is_up(struct link *l);
 unsigned remote_link_unsent(struct link *l, uint64_t now_ns);
-unsigned remote_link_pump(struct link *l, struct rte_mempool *pool);
+unsigned remote_link_pump(struct link *l, struct rte_mempool *pool, bool alive);
 
 /* link_dev.c */
 int pci_open(struct link *l);

@@ -29,6 +29,7 @@
 struct remote_port {
 	struct remote_map map; /* no base: we are not there */
 	int fd; /* -1: not connected */
+	bool broken; /* what is written there makes no sense */
 	bool said_stale;
 	unsigned up; /* as the NIC's end said at the last look */
 	struct rte_ring *in; /* towards our personalities */
@@ -45,6 +46,7 @@ hang_up(struct remote_port *rp)
 		(void)close(rp->fd);
 	rp->fd = -1;
 	remote_map_drop(&rp->map);
+	rp->broken = false;
 	rp->up = 0;
 }
 
@@ -249,13 +251,12 @@ check_same(struct link *l, const struct remote_welcome *w)
 	return -ESTALE;
 }
 
+/* While the NIC is held: on another lcore the scheduler looks at the memory. */
 static void
 leave(struct link *l, const char *why)
 {
-	struct remote_port *rp = l->priv;
-
 	mpn_log(MPN_LOG_WARN, "nic", "link '%s': %s", l->spec.text, why);
-	hang_up(rp);
+	hang_up(l->priv);
 	atomic_store_explicit(l->dirty, true, memory_order_relaxed);
 }
 
@@ -274,7 +275,9 @@ remote_link_is_up(struct link *l)
 {
 	struct remote_port *rp = l->priv;
 
-	if (rp->map.base != NULL && remote_look(rp->fd) != REMOTE_NOTHING)
+	if (rp->broken)
+		leave(l, "what is written there makes no sense");
+	else if (rp->map.base != NULL && remote_look(rp->fd) != REMOTE_NOTHING)
 		leave(l, "the process of the NIC has ended, or has given us up");
 	else if (rp->map.base == NULL)
 		try_again(l);
@@ -340,18 +343,19 @@ pump_in(struct remote_port *rp, struct rte_mempool *pool)
 }
 
 unsigned
-remote_link_pump(struct link *l, struct rte_mempool *pool)
+remote_link_pump(struct link *l, struct rte_mempool *pool, bool alive)
 {
 	struct remote_port *rp = l->priv;
 	unsigned up;
 	int out, in;
 
-	if (mpn_unlikely(rp->map.base == NULL))
+	if (mpn_unlikely(rp->map.base == NULL || rp->broken))
 		return 0;
-	/* We live. Nobody else writes it. */
-	atomic_store_explicit(&rp->map.mine->beats,
-		atomic_load_explicit(&rp->map.mine->beats, memory_order_relaxed) + 1,
-		memory_order_relaxed);
+	/* Nobody else writes it. */
+	if (mpn_likely(alive))
+		atomic_store_explicit(&rp->map.mine->beats,
+			atomic_load_explicit(&rp->map.mine->beats, memory_order_relaxed) + 1,
+			memory_order_relaxed);
 	up = atomic_load_explicit(&rp->map.theirs->up, memory_order_relaxed);
 	if (mpn_unlikely(up != rp->up)) {
 		rp->up = up;
@@ -360,7 +364,8 @@ remote_link_pump(struct link *l, struct rte_mempool *pool)
 	out = pump_out(rp);
 	in = pump_in(rp, pool);
 	if (mpn_unlikely(out < 0 || in < 0)) {
-		leave(l, "what is written there makes no sense");
+		rp->broken = true;
+		atomic_store_explicit(l->dirty, true, memory_order_relaxed);
 		return 0;
 	}
 	return (unsigned)(out + in);

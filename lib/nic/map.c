@@ -57,7 +57,7 @@ nic_part_round(struct nic_part *part)
 		work += run_beside(part);
 	if (part->tx)
 		work += nic_transmit(nic, now_ns);
-	part->rounds++;
+	__atomic_store_n(&part->rounds, part->rounds + 1, __ATOMIC_RELAXED);
 	if (work > 0)
 		part->busy_tsc += rte_rdtsc() - begin;
 	else
@@ -86,6 +86,21 @@ look_around(struct mpn_nic *nic, uint64_t now_ns)
 	mpn_nic_release(nic);
 }
 
+/* Each lcore has made a round since they all had. */
+static bool
+have_all_moved(struct nic_map *map)
+{
+	for (unsigned i = 0; i < map->nb_away; i++) {
+		if (__atomic_load_n(&map->away[i].part.rounds, __ATOMIC_RELAXED) ==
+			map->away[i].seen_rounds)
+			return false;
+	}
+	for (unsigned i = 0; i < map->nb_away; i++)
+		map->away[i].seen_rounds =
+			__atomic_load_n(&map->away[i].part.rounds, __ATOMIC_RELAXED);
+	return true;
+}
+
 unsigned
 nic_map_poll(struct mpn_nic *nic)
 {
@@ -100,7 +115,7 @@ nic_map_poll(struct mpn_nic *nic)
 	nic->in_poll = true;
 	work = nic_part_round(&map->home);
 	if (mpn_unlikely(nic->pump != NULL))
-		work += nic->pump(nic->link, nic->rx_pool);
+		work += nic->pump(nic->link, nic->rx_pool, have_all_moved(map));
 	nic->in_poll = false;
 	nic->stats.polls++;
 	nic->stats.idle_polls += work == 0;

@@ -28,6 +28,7 @@ struct map_part {
 	_Alignas(RTE_CACHE_LINE_SIZE) struct nic_part part;
 	struct worker *worker;
 	unsigned lcore;
+	uint64_t seen_rounds; /* by the NIC's own thread */
 };
 
 struct nic_map {

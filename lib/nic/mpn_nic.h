@@ -118,7 +118,10 @@ struct mpn_nic_conf {
 	X(TX_MOVES, tx_moves, "the port takes frames again") \
 	X(MEMBER_DOWN, member_down, "a member of the bond has lost its link") \
 	X(MEMBER_UP, member_up, "a member of the bond has a link") \
-	X(HELD, held, "a personality held the thread too long: see mpn_nic_set_watchdog()")
+	X(HELD, held, "a personality held the thread too long: see mpn_nic_set_watchdog()") \
+	X(PROCESS_CAME, process_came, "the process of a remote personality has come") \
+	X(PROCESS_LEFT, process_left, "the process of a remote personality has left") \
+	X(PROCESS_FAILED, process_failed, "the process of a remote personality has died, or hangs")
 
 /** What happened to the NIC as a whole. */
 enum mpn_nic_event {
@@ -127,7 +130,11 @@ enum mpn_nic_event {
 #undef X
 		MPN_NIC_EVENTS
 };
-/** Runs on the NIC's thread, inside mpn_nic_poll(), before the personalities hear of the event. */
+/**
+ * Runs on the NIC's thread, inside mpn_nic_poll(), before the personalities hear of the event. Of MPN_NIC_PROCESS_*
+ * no personality does: it is the business of one, which has an error of its own. info.process_of says whose
+ * (mpn_remote_get_info()).
+ */
 typedef void (*mpn_nic_event_cb)(struct mpn_nic *nic, enum mpn_nic_event ev, void *arg);
 
 /** What the port can do, and what was chosen. */
@@ -157,6 +164,8 @@ struct mpn_nic_info {
 	char held_by
 		[MPN_NAME_LEN]; /**< the last personality that held the thread too long, "": none did */
 	uint64_t held_ns; /**< how long it did */
+	char process_of
+		[MPN_NAME_LEN]; /**< the last remote personality whose process came, left or failed */
 };
 
 /** Counters of the NIC: {name, text}. Per-personality ones are in the flow's. */

@@ -43,6 +43,7 @@
 #define NIC_DATA_QUEUE 1
 #define NIC_MAX_TYPES 4 /* of one personality */
 #define FLOW_MARKS 256
+#define NIC_MAX_NEWS 8 /* of one personality */
 #define NIC_MAX_STAGES (2 + MPN_MAX_PERSONALITIES)
 
 /* The life cycle, see transitions[] in personality.c. */
@@ -137,6 +138,8 @@ struct mpn_personality {
 	struct fault_record errors;
 	int last_error;
 	char last_cause[64];
+	uint8_t nb_news; /* events that are not told yet, in their order */
+	uint8_t news[NIC_MAX_NEWS];
 	/* See map.h. */
 	int lcore; /* MAP_HOME: the NIC's own thread */
 	const uint64_t *clock; /* when the round of its lcore began */
@@ -237,7 +240,8 @@ struct mpn_nic {
 	const struct sched_ops *sched;
 	struct sched_pace pace;
 	struct nic_bypass *bypass; /* NULL: nobody */
-	unsigned (*pump)(struct link *link, struct rte_mempool *pool); /* of the link, NULL: none */
+	unsigned (*pump)(struct link *link, struct rte_mempool *pool,
+		bool alive); /* of the link, NULL: none */
 	struct nic_fwd *fwd; /* a test mode that has it */
 	struct mpn_personality *pers[MPN_MAX_PERSONALITIES];
 	struct mpn_nic_stats stats;
@@ -451,6 +455,9 @@ void nic_clear_faults(struct mpn_nic *nic);
 void nic_end_faults(struct mpn_nic *nic);
 /* What mpn_personality_error() does, without a line in the log: the caller has written one. */
 void personality_tell_error(struct mpn_personality *p, int err, const char *cause);
+/* On the lcore of the personality: an event for the NIC's callback, which its own thread will tell. */
+void personality_raise(struct mpn_personality *p, enum mpn_nic_event ev);
+void personality_tell_news(struct mpn_personality *p);
 void fault_drain_pool(struct mpn_nic *nic);
 /* The receive stage of a NIC whose cable is out. @return work done */
 unsigned fault_drop_rx(struct mpn_nic *nic);

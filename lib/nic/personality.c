@@ -444,6 +444,7 @@ mpn_personality_undefine(struct mpn_personality *p)
 
 	if (rc < 0)
 		return rc;
+	personality_tell_news(p);
 	for (i = 0; nic->pers[i] != p; i++)
 		;
 	nic->nb_pers--;

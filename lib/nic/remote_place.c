@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "mpn_log.h"
+#include "nic_internal.h"
 #include "remote.h"
 
 #define HELLO_NS 1000000000ull /* who comes has so long to say hello */
@@ -39,12 +40,19 @@ mpn_remote_state_name(enum mpn_remote_state state)
 	return (unsigned)state < MPN_REMOTE_STATES ? names[state] : "unknown";
 }
 
+static const enum mpn_nic_event step_events[REMOTE_STEPS] = {
+	[REMOTE_CAME] = MPN_NIC_PROCESS_CAME,
+	[REMOTE_LEFT] = MPN_NIC_PROCESS_LEFT,
+	[REMOTE_FAILS] = MPN_NIC_PROCESS_FAILED,
+};
+
 /* The only place where the state changes. */
 static void
 take_step(struct remote *r, enum remote_step step, int error)
 {
 	r->state = (enum mpn_remote_state)next_state[r->state][step];
 	r->error = error;
+	personality_raise(r->p, step_events[step]);
 	if (r->conf.changed != NULL)
 		r->conf.changed(r->p, r->state, r->conf.changed_arg);
 }

@@ -208,6 +208,8 @@ nic_watch(struct mpn_nic *nic, uint64_t now_ns)
 	if (looks_for_peer(nic))
 		follow_peer(nic, now_ns);
 	nic_check_link(nic);
+	for (unsigned i = 0; i < nic->nb_pers; i++)
+		personality_tell_news(nic->pers[i]);
 	if (now_ns < nic->next_check_ns)
 		return;
 	nic->next_check_ns = now_ns + TICK_NS;

@@ -6,10 +6,10 @@
 # time, with frames for it arriving all the time; while another personality of the same NIC has images copied to it
 # and verified: no byte is wrong, no request is lost, none of its frames is dropped in a queue.
 #
-#	remote.sh KILLS
+#	remote.sh KILLS [MAP THERE]	the stages of both NICs are on several lcores: of this one, of the other process's
 . "$(dirname "$0")/lib.sh"
 
-kills=$1
+kills=$1 map=${2:-} map_there=${3:-}
 need_root "network namespaces and tap interfaces"
 need python3
 need setpriv
@@ -18,32 +18,40 @@ ns=mpn$$
 netns_add "$ns"
 CLIENT_CMD=(nsenter --net="/run/netns/$ns")
 sock=$T/echo.sock
+LCORES=() MAP=() MAP_THERE=()
+if [ -n "$map" ]; then
+	[ -e "$BUILD/test/system/trial.so" ] || skip "needs $BUILD/test/system/trial.so"
+	cpus=$(taskset -cp $$ | sed 's/.*: //')
+	LCORES=(--lcores "(0-3)@($cpus)") MAP=(--map "nic0:rx=1,tx=1") MAP_THERE=(--map "nic0:rx=2,tx=3")
+fi
 
 cat >begin <<END
 personality define nic0 storage
 personality load nic0 storage
 personality start nic0 storage
 personality define nic0 remote echo
-personality load nic0 echo socket=$sock,type=0x9001,hang=500ms
+personality load nic0 echo socket=$sock,type=0x88b6,hang=500ms
 personality start nic0 echo
 volume add scratch mem:64M
+${map:+set map nic0 $map}
 start
 END
-start mpnic "$MPNIC" --no-pci -m 512 -- --link "vhost:$T/l.sock" --cmdline-file begin --socket s --idle yield
+start mpnic "$MPNIC" --no-pci -m 512 "${LCORES[@]}" -- --link "vhost:$T/l.sock" "${MAP[@]}" --cmdline-file begin \
+	--socket s --idle yield
 wait_for 30 "$MPNIC" --connect s -e "show program" >begin.log 2>&1 || fail "$(cat begin.log mpnic.err)"
 
 # The client's host asks, and counts the answers, as long as there is an interface.
 start asker "${CLIENT_CMD[@]}" python3 -c '
 import os, socket, time
-s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x9001))
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b6))
 s.setblocking(False)
 answers = 0
 while True:
     try:
-        s.bind(("mpn0", 0x9001))
+        s.bind(("mpn0", 0x88b6))
         mac = s.getsockname()[4]
         while True:
-            s.send(b"\xff" * 6 + mac + b"\x90\x01" + bytes(500))
+            s.send(b"\xff" * 6 + mac + b"\x88\xb6" + bytes(500))
             time.sleep(0.0005)
             try:
                 while True:
@@ -69,8 +77,13 @@ has_more_than() { # ANSWERS
 	[ "$(cat answers)" -gt "$1" ]
 }
 echo "set fwd echo nic0" >there
+# A test mode has the port for itself, and does not go with a map.
+if [ -n "$map" ]; then
+	printf 'personality %s\n' "define nic0 $BUILD/test/system/trial.so" "load nic0 trial echo" "start nic0 trial" >there
+	echo "set map nic0 $map_there" >>there
+fi
 start_process() { # NAME
-	start "$1" "$MPNIC" --no-huge --no-pci -m 128 -- --link "remote:$sock,wait=20s" \
+	start "$1" "$MPNIC" --no-huge --no-pci -m 128 "${LCORES[@]}" -- --link "remote:$sock,wait=20s" "${MAP_THERE[@]}" \
 		--cmdline-file there --idle yield
 }
 kill_process() { # NAME
@@ -99,6 +112,7 @@ copies() {
 make_image disk.img 65536
 start copies copies
 
+[ -z "$map" ] || ask "show config" | grep -Fq "set map nic0 $map" || fail "no map: $(ask "show config")"
 for i in $(seq "$kills"); do
 	start_process "echo$i"
 	# Every third one is killed while it comes.
@@ -115,6 +129,14 @@ ask "show personality nic0" >dead.txt
 grep -q 'last_error_cause .*has died' dead.txt || fail "$(cat dead.txt)"
 grep -q 'last_error  *Broken pipe' dead.txt || fail "$(cat dead.txt)"
 ask "show log" | grep -q "'echo': process .* has died" || fail "not in the log"
+# The port counts who came and who failed, and says whose process it was.
+counts() { # EVENT
+	ask "show port nic0 json" | sed -nE "s/.*\"$1\": ([0-9]+).*/\1/p"
+}
+[ "$(counts process_failed)" -ge 1 ] || fail "no event: $(ask "show port nic0")"
+[ "$(counts process_came)" -ge "$(counts process_failed)" ] || fail "more failed than came: $(ask "show port nic0")"
+ask "show port nic0" | grep -Eq "^ +process_of +echo\$" || fail "$(ask "show port nic0")"
+ask "clear stats nic0"
 
 # One that hangs is given up; it comes back when it goes on.
 start_process hangs
@@ -140,6 +162,8 @@ send hangs TERM
 reap hangs 20
 [ "$RC" -eq 0 ] || fail "the process ended with status $RC"
 wait_for 10 process_is waiting || fail "it left, and nobody notices"
+events=$(counts process_came),$(counts process_failed),$(counts process_left)
+[ "$events" = 2,1,1 ] || fail "came, failed, left: $events, expected 2,1,1"
 ask "personality stop nic0 echo" || fail "stop"
 ask "personality start nic0 echo" || fail "start"
 

@@ -68,6 +68,7 @@ q vlan-1500 180 vlan.sh 1500
 q mpnic 120 mpnic.sh
 q churn 240 churn.sh 256 6 0.5
 q remote 240 remote.sh 10
+  remote-map 240 remote.sh 6 rx=1,tx=1,echo=2 rx=2,tx=3,trial=1
 q map 240 map.sh rx=1,tx=1,storage=2,net=3 two
   map-one-core 240 map.sh rx=1,tx=2,storage=3 one
 q history 120 history.sh

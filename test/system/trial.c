@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include "mpn_personality.h"
@@ -14,6 +15,7 @@
 struct trial {
 	bool no_start;
 	bool stubborn; /* never quiet */
+	bool echo; /* sends back what it gets: nothing goes wrong */
 };
 
 static int
@@ -49,6 +51,7 @@ load_text(struct mpn_personality *p, const char *options)
 		return -EIO;
 	t->no_start = strcmp(options, "no-start") == 0;
 	t->stubborn = strcmp(options, "stubborn") == 0;
+	t->echo = strcmp(options, "echo") == 0;
 	return 0;
 }
 
@@ -77,7 +80,22 @@ quiet(struct mpn_personality *p)
 static void
 rx_burst(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns)
 {
-	rte_pktmbuf_free_bulk(mbufs, n);
+	unsigned sent = 0;
+
+	if (((struct trial *)mpn_personality_priv(p))->echo) {
+		struct mpn_nic_info info;
+
+		mpn_nic_get_info(mpn_personality_nic(p), &info);
+		for (unsigned i = 0; i < n; i++) {
+			struct rte_ether_hdr *eth =
+				rte_pktmbuf_mtod(mbufs[i], struct rte_ether_hdr *);
+
+			eth->dst_addr = eth->src_addr;
+			memcpy(&eth->src_addr, info.mac, sizeof(info.mac));
+		}
+		sent = mpn_flow_tx(p, mbufs, n);
+	}
+	rte_pktmbuf_free_bulk(&mbufs[sent], n - sent);
 }
 
 static unsigned

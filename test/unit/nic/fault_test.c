@@ -135,6 +135,20 @@ read_counter(struct mpn_nic *nic, enum mpn_nic_event ev)
 	return info.count;
 }
 
+/* Exactly these events, once each, and by the program alone. */
+static void
+expect_heard_by_program(struct bed *b, unsigned mask)
+{
+	for (unsigned ev = 0; ev < MPN_NIC_EVENTS; ev++) {
+		if (b->heard[0][ev] != ((mask >> ev) & 1))
+			fail_msg("event %u heard %u times", ev, b->heard[0][ev]);
+		for (unsigned i = 0; i < MPN_ARRAY_SIZE(b->probe); i++)
+			assert_int_equal(b->probe[i].events[ev], 0);
+	}
+	for (unsigned i = 0; i < MPN_ARRAY_SIZE(b->probe); i++)
+		assert_int_equal(b->probe[i].errors, 0);
+}
+
 /* Exactly these events, once each, and by exactly those who listen. */
 static void
 expect_heard(struct bed *b, unsigned mask)
@@ -420,6 +434,31 @@ test_own_error(void **state)
 	free_bed(b);
 }
 
+/* What happens to one of them is told to the program alone: in the next round, or before it is undefined. */
+static void
+test_news_of_one(void **state)
+{
+	struct bed *b = make_bed("ring:fault", NULL);
+	struct mpn_personality *p = b->probe[LOADED].p;
+
+	forget(b);
+	personality_raise(p, MPN_NIC_PROCESS_CAME);
+	assert_int_equal(b->heard[0][MPN_NIC_PROCESS_CAME], 0);
+	(void)mpn_nic_poll(b->nic[0]);
+	expect_heard_by_program(b, BIT(PROCESS_CAME));
+	/* What is too much is forgotten from its beginning: where it stands in the end is not. */
+	personality_raise(p, MPN_NIC_PROCESS_FAILED);
+	for (unsigned i = 0; i < NIC_MAX_NEWS; i++)
+		personality_raise(p, MPN_NIC_PROCESS_LEFT);
+	assert_int_equal(mpn_personality_unload(p), 0);
+	assert_int_equal(mpn_personality_undefine(p), 0);
+	assert_int_equal(b->heard[0][MPN_NIC_PROCESS_LEFT], NIC_MAX_NEWS);
+	assert_int_equal(b->heard[0][MPN_NIC_PROCESS_FAILED], 0);
+	b->heard[0][MPN_NIC_PROCESS_LEFT] = 1;
+	expect_heard_by_program(b, BIT(PROCESS_CAME) | BIT(PROCESS_LEFT));
+	free_bed(b);
+}
+
 static void
 print_all(struct bed *b, bool json, char **text)
 {
@@ -488,6 +527,7 @@ main(void)
 		cmocka_unit_test_teardown(test_flow_that_overflows, pair_clean),
 		cmocka_unit_test_teardown(test_flow_that_never_gets_its_turn, pair_clean),
 		cmocka_unit_test_teardown(test_own_error, pair_clean),
+		cmocka_unit_test_teardown(test_news_of_one, pair_clean),
 		cmocka_unit_test_teardown(test_printing, pair_clean),
 	};
 

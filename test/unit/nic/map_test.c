@@ -545,23 +545,12 @@ test_shown(void **state)
 	close_world(&w);
 }
 
-/* Four lcores on at most two cores. */
 static int
 start_eal(void **state)
 {
 	char lcores[64];
-	int cpu[2] = {-1, -1};
-	cpu_set_t set;
 
-	if (sched_getaffinity(0, sizeof(set), &set) < 0)
-		return -1;
-	for (int i = 0; i < CPU_SETSIZE && cpu[1] < 0; i++) {
-		if (CPU_ISSET(i, &set))
-			cpu[cpu[0] < 0 ? 0 : 1] = i;
-	}
-	(void)snprintf(lcores, sizeof(lcores), "--lcores=(0-3)@(%d,%d)", cpu[0],
-		cpu[1] >= 0 ? cpu[1] : cpu[0]);
-	return probe_eal_start("ring:map", lcores);
+	return probe_eal_start("ring:map", probe_lcores(lcores, sizeof(lcores)));
 }
 
 int

@@ -189,6 +189,21 @@ probe_eal_start(const char *link, const char *extra)
 	return mpn_eal_start(&conf);
 }
 
+const char *
+probe_lcores(char *buf, size_t size)
+{
+	int cpu[2] = {-1, -1};
+	cpu_set_t set;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
+	for (int i = 0; i < CPU_SETSIZE && cpu[1] < 0; i++) {
+		if (CPU_ISSET(i, &set))
+			cpu[cpu[0] < 0 ? 0 : 1] = i;
+	}
+	(void)snprintf(buf, size, "--lcores=(0-3)@(%d,%d)", cpu[0], cpu[1] >= 0 ? cpu[1] : cpu[0]);
+	return buf;
+}
+
 int
 probe_eal_stop(void **state)
 {

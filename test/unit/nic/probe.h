@@ -54,6 +54,8 @@ struct probe {
 
 /* Start the EAL for a test; skips the group when it cannot. */
 int probe_eal_start(const char *link, const char *extra);
+/* An EAL flag for four lcores on at most two cores. */
+const char *probe_lcores(char *buf, size_t size);
 /* Teardown of the group. */
 int probe_eal_stop(void **state);
 

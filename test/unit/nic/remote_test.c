@@ -120,6 +120,67 @@ test_one_that_hangs_is_given_up_and_comes_back(void **state)
 	expect_echo(100, 60);
 }
 
+struct told {
+	unsigned nb;
+	enum mpn_nic_event ev[16];
+	char of[16][MPN_NAME_LEN];
+};
+
+static void
+note_process(struct mpn_nic *nic, enum mpn_nic_event ev, void *arg)
+{
+	struct told *t = arg;
+	struct mpn_nic_info info;
+
+	if (ev < MPN_NIC_PROCESS_CAME || t->nb == MPN_ARRAY_SIZE(t->ev))
+		return;
+	mpn_nic_get_info(nic, &info);
+	memcpy(t->of[t->nb], info.process_of, sizeof(t->of[0]));
+	t->ev[t->nb++] = ev;
+}
+
+static bool
+was_told(void *arg)
+{
+	return ((const struct told *)arg)->nb >= 4;
+}
+
+/* The program hears of it, in its order, and of whose; none of the personalities does. */
+static void
+test_the_program_is_told_of_the_process(void **state)
+{
+	static const enum mpn_nic_event want[] = {MPN_NIC_PROCESS_CAME, MPN_NIC_PROCESS_FAILED,
+		MPN_NIC_PROCESS_CAME, MPN_NIC_PROCESS_LEFT};
+	struct mpn_event_info ev;
+	struct told t = {0};
+
+	make_world();
+	w.probe[NEAR] = (struct probe){.types = {0x88b9}, .nb_types = 1};
+	(void)probe_add(w.nic[NEAR], &w.probe[NEAR], "neighbour", 0, 0);
+	mpn_nic_set_event_cb(w.nic[NEAR], note_process, &t);
+	make_there();
+	expect_echo(10, 60);
+	probe_catch_log();
+	assert_true(probe_poll_until(w.nic, 2, has_failed, NULL, 2000));
+	expect_link(false);
+	expect_link(true);
+	mpn_nic_destroy(w.nic[THERE]);
+	w.nic[THERE] = NULL;
+	assert_true(probe_poll_until(w.nic, 2, was_told, &t, 2000));
+	(void)probe_release_log();
+	assert_int_equal(t.nb, MPN_ARRAY_SIZE(want));
+	for (unsigned i = 0; i < t.nb; i++) {
+		assert_int_equal(t.ev[i], want[i]);
+		assert_string_equal(t.of[i], "echo");
+	}
+	for (unsigned e = MPN_NIC_PROCESS_CAME; e < MPN_NIC_EVENTS; e++) {
+		mpn_nic_get_event(w.nic[NEAR], (enum mpn_nic_event)e, &ev);
+		assert_int_equal(ev.count, e == MPN_NIC_PROCESS_CAME ? 2 : 1);
+		assert_int_equal(w.probe[NEAR].events[e], 0);
+	}
+	assert_int_equal(w.probe[NEAR].errors, 0);
+}
+
 static void
 test_a_personality_that_is_unloaded_and_loaded(void **state)
 {
@@ -246,6 +307,7 @@ main(void)
 		TEST(test_without_a_process_frames_are_counted),
 		TEST(test_leaving_is_no_error),
 		TEST(test_one_that_hangs_is_given_up_and_comes_back),
+		TEST(test_the_program_is_told_of_the_process),
 		TEST(test_a_personality_that_is_unloaded_and_loaded),
 		TEST(test_the_second_process_is_turned_away),
 		TEST(test_nobody_there),

@@ -84,7 +84,7 @@ is_up_there(void *arg)
 void
 expect_link(bool up)
 {
-	assert_true(probe_poll_until(w.nic, ENDS, is_up_there, up ? &w : NULL, 2000));
+	assert_true(probe_poll_until(w.nic, ENDS, is_up_there, up ? &w : NULL, 10000));
 }
 
 void
@@ -140,13 +140,19 @@ has_failed(void *arg)
 }
 
 int
-world_set_up(void **state)
+world_begin(const char *extra)
 {
 	if (mkdtemp(dir) == NULL)
 		return -1;
 	(void)snprintf(sock_path, sizeof(sock_path), "%s/echo", dir);
 	(void)snprintf(link_name, sizeof(link_name), "remote:%s", sock_path);
-	return probe_eal_start("ring:x", NULL);
+	return probe_eal_start("ring:x", extra);
+}
+
+int
+world_set_up(void **state)
+{
+	return world_begin(NULL);
 }
 
 int

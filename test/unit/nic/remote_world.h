@@ -42,6 +42,7 @@ bool has_failed(void *arg);
 
 #define TEST(name) cmocka_unit_test_teardown(name, end_world)
 int end_world(void **state);
+int world_begin(const char *extra); /* flags of the EAL */
 int world_set_up(void **state);
 int world_tear_down(void **state);
 
