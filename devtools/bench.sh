@@ -78,7 +78,15 @@ setup_packages build bench || exit 1
 	-Dfio_source="$(devtools/fetch-fio.sh "$build-fio" 2>/dev/null)" "$build" >/dev/null
 ninja -C "$build" >/dev/null
 T=$(mktemp -d)
-trap 'rm -rf "$T"' EXIT
+section_pid=
+leave() {
+	[ -z "$section_pid" ] || kill "$section_pid" 2>/dev/null || true
+	[ -z "$section_pid" ] || wait "$section_pid" 2>/dev/null || true
+	rm -rf "$T"
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 plots=${out%.md}
 mkdir -p "$plots"
 
@@ -228,7 +236,11 @@ run_section() { # NAME KIND TITLE COMMAND
 
 	echo "bench.sh: $1: $3"
 	from=$(look)
-	$command "${quick[@]}" >"$T/out" 2>"$T/err" || rc=$?
+	# It ends with this script, even when that is killed: pollers would go on for ever.
+	setpriv --pdeathsig TERM $command "${quick[@]}" >"$T/out" 2>"$T/err" &
+	section_pid=$!
+	wait "$section_pid" || rc=$?
+	section_pid=
 	noise=$(others_since $from)
 	if [ $rc -eq 77 ]; then
 		echo "bench.sh: $1: skipped: $(tail -n 1 "$T/out")" >&2

@@ -6,12 +6,16 @@
 # BUILD is set; works in a directory of its own, $T.
 
 EBD=$(realpath "${BUILD:?}/apps/ebd/ebd")
-T=$(mktemp -d /tmp/mpnperf.XXXXXX)
+T=$(mktemp -d "${TMPDIR:-/tmp}/mpnperf.XXXXXX")
 export RUNTIME_DIRECTORY=$T
 pids=()
 
-finish() {
-	local pid rc=$?
+# What is started ends with the shell that started it, even when that one is killed: a server spins for ever.
+BOUND=(setpriv --pdeathsig KILL)
+command -v setpriv >/dev/null || BOUND=()
+
+finish() { # [STATUS]
+	local pid rc=${1:-$?}
 
 	trap - EXIT INT TERM
 	for pid in "${pids[@]}"; do
@@ -49,9 +53,16 @@ start() { # NAME COMMAND...
 	local name=$1
 
 	shift
-	"$@" >"$T/$name.log" 2>&1 </dev/null &
+	"${BOUND[@]}" "$@" >"$T/$name.log" 2>&1 </dev/null &
 	LAST_PID=$!
 	pids+=("$LAST_PID")
+}
+
+# Run it here, and hear signals meanwhile: bash looks at them when what it runs has ended.
+run_here() { # COMMAND...
+	"${BOUND[@]}" "$@" &
+	pids+=("$!")
+	wait "$!"
 }
 
 wait_until() { # COMMAND...
@@ -113,6 +124,6 @@ start_ebd_server() { # SIZE [arguments]
 
 # ebd perf on the client's core; the result is in $T/perf.json. LINK_OPTIONS are those of the link (",place=32").
 ebd_perf() { # ARGUMENTS
-	"${ON_CLIENT[@]}" timeout -k 5 300 "$EBD" perf --link "virtio:$T/ebd.sock${LINK_OPTIONS:-}" mem --idle spin --json \
-		"$@" >"$T/perf.json" 2>"$T/perf.log" || die "ebd perf $*"
+	"${ON_CLIENT[@]}" "${BOUND[@]}" timeout -k 5 300 "${BOUND[@]}" "$EBD" perf \
+		--link "virtio:$T/ebd.sock${LINK_OPTIONS:-}" mem --idle spin --json "$@" >"$T/perf.json" 2>"$T/perf.log" || die "ebd perf $*"
 }

@@ -44,8 +44,7 @@ leave() {
 	for ns in "${namespaces[@]}"; do
 		ip netns del "$ns" 2>/dev/null || true
 	done
-	(exit "$rc")
-	finish
+	finish "$rc"
 }
 trap leave EXIT
 
@@ -63,13 +62,13 @@ run() { # SCHEDULER "SERVER'S OPTIONS" "LOAD'S OPTIONS" [COMMAND BESIDE]
 	local server client
 
 	# shellcheck disable=SC2086
-	"${NS_SERVER[@]}" "${ON_SERVER[@]}" "$SHARE" serve "vhost:$link" "sched=$1" "$wait" $2 >"$T/serve.out" 2>"$T/serve.log" &
+	"${BOUND[@]}" "${NS_SERVER[@]}" "${ON_SERVER[@]}" "$SHARE" serve "vhost:$link" "sched=$1" "$wait" $2 >"$T/serve.out" 2>"$T/serve.log" &
 	server=$!
 	pids+=("$server")
 	wait_until grep -qx ready "$T/serve.out"
 	# shellcheck disable=SC2086
-	"${NS_CLIENT[@]}" "${ON_CLIENT[@]}" timeout -k 5 120 "$SHARE" load "virtio:$link" "sched=$1" "$wait" "ms=$ms" $3 >"$T/load.out" \
-		2>"$T/load.log" &
+	"${BOUND[@]}" "${NS_CLIENT[@]}" "${ON_CLIENT[@]}" timeout -k 5 120 "${BOUND[@]}" "$SHARE" load "virtio:$link" \
+		"sched=$1" "$wait" "ms=$ms" $3 >"$T/load.out" 2>"$T/load.log" &
 	client=$!
 	pids+=("$client")
 	[ $# -lt 4 ] || "${@:4}"
@@ -100,7 +99,7 @@ p99_of_ping() {
 	address "mpnc$$" 10.67.0.2
 	wait_until "${NS_CLIENT[@]}" ping -q -c 1 -W 1 10.67.0.1 >/dev/null
 	# Below 10 ms it would not sleep between two, on a core that is measured.
-	"${NS_CLIENT[@]}" ping -n -i 0.012 -c "$pings" 10.67.0.1 >"$T/ping.out" || true
+	run_here "${NS_CLIENT[@]}" ping -n -i 0.012 -c "$pings" 10.67.0.1 >"$T/ping.out" || true
 	sed -n 's/.*time=\([0-9.]*\) ms/\1/p' "$T/ping.out" | sort -g |
 		awk '{ v[NR] = $1 } END { print v[int(NR * 0.99)] * 1000 }' >"$T/ping.p99"
 }
@@ -125,6 +124,7 @@ iperf() { # personality|io
 	local i mbps
 
 	trap 'kill "${server[@]}" "${client[@]}" 2>/dev/null || true' EXIT
+	trap 'exit 143' TERM
 	server=() client=()
 	cat >"$T/personality.cmd" <<-'END'
 		personality define nic0 net
@@ -160,6 +160,12 @@ iperf() { # personality|io
 	echo "$mbps"
 }
 
+in_shell() { # FUNCTION...
+	("$@") &
+	pids+=("$!")
+	wait "$!"
+}
+
 can_iperf=false
 ! $can_tap || ! command -v iperf3 >/dev/null || can_iperf=true
 
@@ -176,7 +182,7 @@ for ((i = 0; i < rounds; i++)); do
 	fi
 	if $can_iperf; then
 		# In a shell of its own: the other rows do not depend on it.
-		(iperf io) >"$T/iperf.io" && (iperf personality) >"$T/iperf.personality" || can_iperf=false
+		in_shell iperf io >"$T/iperf.io" && in_shell iperf personality >"$T/iperf.personality" || can_iperf=false
 	fi
 	if $can_iperf; then
 		ratio "$(cat "$T/iperf.personality")" "$(cat "$T/iperf.io")" >>"$T/iperf"
@@ -244,7 +250,7 @@ row '... half of what the client receives' 0.90 "$T/junk_client"
 row 'twice the questions an echo can answer: answers to the peak' 0.90 "$T/twice"
 echo "| storage frames dropped in queues under all of the above | 0 | $dropped |"
 if [ ${#churn[@]} -gt 0 ] && $can_tap; then
-	MPNIC_BUILD=$BUILD "$src/test/system/churn.sh" "${churn[@]}" >"$T/churn.out" 2>&1 ||
+	run_here env MPNIC_BUILD="$BUILD" "$src/test/system/churn.sh" "${churn[@]}" >"$T/churn.out" 2>&1 ||
 		die "$(tail -n 3 "$T/churn.out")"
 	echo '| a personality started, stopped, unloaded, loaded every second for a minute, beside 10 GiB copied and verified: wrong bytes, lost requests | 0, 0 | 0, 0 |'
 fi

@@ -71,6 +71,8 @@ q remote 240 remote.sh 10
   remote-map 240 remote.sh 6 rx=1,tx=1,echo=2 rx=2,tx=3,trial=1
 q map 240 map.sh rx=1,tx=1,storage=2,net=3 two
   map-one-core 240 map.sh rx=1,tx=2,storage=3 one
+  perf-kill-term 120 perf_kill.sh TERM
+  perf-kill-kill 120 perf_kill.sh KILL
 q history 120 history.sh
 q life 300 life.sh
 q config 600 config.sh
