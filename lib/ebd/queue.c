@@ -145,7 +145,7 @@ wait_open(struct ebd_queue *q, const struct ebd_queue_conf *conf)
 }
 
 static void
-explain(const struct ebd_client *c, const char *volume, int rc)
+explain(const struct ebd_client *c, const char *volume, const struct ebd_queue *q, int rc)
 {
 	if (rc == -ETIMEDOUT)
 		(void)mpn_log_err(ETIMEDOUT, "ebd", "volume '%s': nobody answered on link '%s'",
@@ -153,6 +153,14 @@ explain(const struct ebd_client *c, const char *volume, int rc)
 	else if (rc == -ENOENT)
 		(void)mpn_log_err(
 			ENOENT, "ebd", "volume '%s': nobody on link '%s' has it", volume, c->link);
+	else if (rc == -EBUSY && q->refused == 0)
+		(void)mpn_log_err(EBUSY, "ebd",
+			"volume '%s': the target has not opened it in time: it waits for what this "
+			"client's last session has under way there",
+			volume);
+	else if (rc == -EBUSY)
+		(void)mpn_log_err(EBUSY, "ebd",
+			"volume '%s': the target has no session free, or is about to end", volume);
 	else
 		(void)mpn_log_err(-rc, "ebd", "volume '%s': the target does not open it: %s",
 			volume, strerror(-rc));
@@ -179,7 +187,7 @@ ebd_queue_open(struct ebd_client *c, const struct ebd_queue_conf *conf)
 	if (rc == 0) {
 		rc = wait_open(q, conf);
 		if (rc < 0)
-			explain(c, conf->volume, rc);
+			explain(c, conf->volume, q, rc);
 	}
 	if (rc < 0) {
 		ebd_queue_close(q);

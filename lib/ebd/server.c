@@ -247,7 +247,8 @@ make_target(struct ebd_server *s, const struct mpn_nic_info *info)
 	conf.xfer.max_exports = SERVER_MAX_EXPORTS;
 	conf.xfer.max_depth = s->conf.max_depth;
 	conf.xfer.lease_ns = s->conf.lease_ms * 1000000ull;
-	conf.xfer.credits = MPN_MAX(info->nb_rxd / 2u, 1u);
+	/* Commands that have credit find a descriptor, too: none waits for those of another volume. */
+	conf.xfer.credits = MPN_MIN(MPN_MAX(info->nb_rxd / 2u, 1u), s->nb_ios);
 	conf.xfer.grant_frames = MPN_MAX(info->nb_rxd / 4u, MIN_GRANT_FRAMES);
 	s->target = st_target_create(&conf, info->socket_id);
 	if (s->target == NULL)

@@ -17,9 +17,10 @@
 #include "link_side.h"
 #include "mpn_log.h"
 #include "mpn_parse.h"
+#include "mpn_proc.h"
 
 #define ANSWER_MS 3000 /* a vhost server that has just started needs up to one second */
-#define BUSY_MS 1000 /* for a user that is just going */
+#define BUSY_MS 1000 /* for a process that is just going */
 #define STEP_MS 10
 
 static struct link_side *
@@ -68,28 +69,91 @@ check_path(const struct link *l)
 		l->spec.text, SOCK_MAX_PATH - 1);
 }
 
+/* ---- Waiting ---- */
+
+/* Let time pass, and what else lives on this thread run. 0, or what makes it give up. */
+static int
+take_step(const struct link *l, const char *meanwhile)
+{
+	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
+	int rc = 0;
+
+	/* A signal ends it early: the background looks at once what it was. */
+	(void)nanosleep(&step, NULL);
+	if (l->want.background != NULL)
+		rc = l->want.background(l->want.background_arg);
+	if (rc < 0)
+		return mpn_log_err(
+			-rc, "nic", "link '%s': interrupted while %s", l->spec.text, meanwhile);
+	return 0;
+}
+
+/* How long a side may be taken, in ms: of a process that was killed, until the kernel has ended it. */
+static uint64_t
+busy_ms(const struct link *l, enum sock_side side)
+{
+	return mpn_proc_is_ending(sock_holder(l->spec.arg, side)) ? MPN_PROC_END_MS : BUSY_MS;
+}
+
+/* ", process 123": who has the side. */
+static const char *
+name_holder(const struct link *l, enum sock_side side, char *text, size_t size)
+{
+	pid_t pid = sock_holder(l->spec.arg, side);
+
+	text[0] = '\0';
+	if (pid > 0)
+		(void)snprintf(text, size, ": process %d", (int)pid);
+	return text;
+}
+
 /* ---- The server ---- */
 
 static int
-claim_path(struct link *l, struct link_side *s)
+try_claim(struct link *l)
 {
-	const char *path = l->spec.arg;
-	int rc;
+	struct link_side *s = l->priv;
 
-	s->lock_fd = sock_lock(path, SOCK_SERVER);
+	s->lock_fd = sock_lock(l->spec.arg, SOCK_SERVER);
+	return s->lock_fd < 0 ? s->lock_fd : sock_clear(l->spec.arg, s->type);
+}
+
+static int
+refuse_claim(const struct link *l, int err)
+{
+	const struct link_side *s = l->priv;
+	const char *link = l->spec.text;
+	char holder[32];
+
 	if (s->lock_fd == -EBUSY)
-		return mpn_log_err(
-			EBUSY, "nic", "link '%s': another process serves it", l->spec.text);
+		return mpn_log_err(EBUSY, "nic", "link '%s': another process serves it%s", link,
+			name_holder(l, SOCK_SERVER, holder, sizeof(holder)));
 	if (s->lock_fd < 0)
-		return mpn_log_err(-s->lock_fd, "nic", "link '%s': cannot make %s.lock: %s",
-			l->spec.text, path, strerror(-s->lock_fd));
-	rc = sock_clear(path, s->type);
-	if (rc < 0)
-		return mpn_log_err(-rc, "nic", "link '%s': %s", l->spec.text,
-			rc == -EADDRINUSE ? "another program serves it"
-			: rc == -EEXIST   ? "the path is taken by something that is no socket; "
-					    "expected a new name"
-					  : strerror(-rc));
+		return mpn_log_err(-s->lock_fd, "nic", "link '%s': cannot make %s.lock: %s", link,
+			l->spec.arg, strerror(-s->lock_fd));
+	return mpn_log_err(-err, "nic", "link '%s': %s", link,
+		err == -EADDRINUSE ? "another program serves it"
+		: err == -EEXIST   ? "the path is taken by something that is no socket; "
+				     "expected a new name"
+				   : strerror(-err));
+}
+
+/* A server that was killed a moment ago may still be there. */
+static int
+claim_path(struct link *l)
+{
+	uint64_t start = mpn_now_ns();
+	int rc, err;
+
+	while ((err = try_claim(l)) < 0) {
+		if ((err != -EBUSY && err != -EADDRINUSE) ||
+			mpn_now_ns() - start >= busy_ms(l, SOCK_SERVER) * 1000000)
+			return refuse_claim(l, err);
+		unlock(l);
+		rc = take_step(l, "another process served it");
+		if (rc < 0)
+			return rc;
+	}
 	return 0;
 }
 
@@ -104,7 +168,7 @@ side_serve(struct link *l, int type)
 	s = make_side(l, SOCK_SERVER, type);
 	if (s == NULL)
 		return -ENOMEM;
-	rc = claim_path(l, s);
+	rc = claim_path(l);
 	if (rc < 0)
 		side_close(l);
 	return rc;
@@ -146,13 +210,15 @@ static int
 report(struct link *l, int err, uint64_t wait_ms)
 {
 	const char *link = l->spec.text;
+	char holder[32];
 
 	if (is_not_there(err))
 		return mpn_log_err(ETIMEDOUT, "nic",
 			"link '%s': nobody serves it (waited %lu ms): %s", link, wait_ms,
 			strerror(-err));
 	if (err == -EBUSY)
-		return mpn_log_err(EBUSY, "nic", "link '%s': another process uses it", link);
+		return mpn_log_err(EBUSY, "nic", "link '%s': another process uses it%s", link,
+			name_holder(l, SOCK_CLIENT, holder, sizeof(holder)));
 	if (err == -ETIMEDOUT)
 		return mpn_log_err(ETIMEDOUT, "nic", "link '%s': its server does not answer", link);
 	return mpn_log_err(-err, "nic", "link '%s': %s", link, strerror(-err));
@@ -176,26 +242,9 @@ get_wait(const struct link *l, uint64_t *ms)
 
 /* How long an error may last, in ms: the server may be starting, the last user may be going. */
 static uint64_t
-patience(int err, uint64_t wait)
+patience(const struct link *l, int err, uint64_t wait)
 {
-	return is_not_there(err) ? wait : err == -EBUSY ? BUSY_MS : 0;
-}
-
-/* Let time pass, and what else lives on this thread run. 0, or what makes it give up. */
-static int
-take_step(const struct link *l)
-{
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
-	int rc = 0;
-
-	/* A signal ends it early: the background looks at once what it was. */
-	(void)nanosleep(&step, NULL);
-	if (l->want.background != NULL)
-		rc = l->want.background(l->want.background_arg);
-	if (rc < 0)
-		return mpn_log_err(
-			-rc, "nic", "link '%s': interrupted while nobody served it", l->spec.text);
-	return 0;
+	return is_not_there(err) ? wait : err == -EBUSY ? busy_ms(l, SOCK_CLIENT) : 0;
 }
 
 /* Try until it works, the error lasts too long, or the background wants to give up. */
@@ -206,9 +255,9 @@ wait_for_server(struct link *l, uint64_t wait_ms)
 	int rc, err;
 
 	while ((err = try_plug(l)) < 0) {
-		if (mpn_now_ns() - start >= patience(err, wait_ms) * 1000000)
+		if (mpn_now_ns() - start >= patience(l, err, wait_ms) * 1000000)
 			return report(l, err, wait_ms);
-		rc = take_step(l);
+		rc = take_step(l, "nobody served it");
 		if (rc < 0)
 			return rc;
 	}

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "link_socket.h"
 
 #define LOCK_SUFFIX ".lock"
+#define NOTE_LEN 16 /* of the file for each side: the number of the process that has it */
 
 int
 sock_try(const char *path, int type)
@@ -81,6 +83,32 @@ sock_look(const char *path)
 	return rc < 0 ? rc : lock.l_type == F_UNLCK ? -ECONNREFUSED : 0;
 }
 
+/* For people, and for whoever is refused: it can tell whether that process is about to end. */
+static void
+note_holder(int fd, enum sock_side side)
+{
+	char note[NOTE_LEN + 1];
+
+	(void)snprintf(note, sizeof(note), "%-*d\n", NOTE_LEN - 1, (int)getpid());
+	if (pwrite(fd, note, NOTE_LEN, (off_t)side * NOTE_LEN) != NOTE_LEN)
+		(void)ftruncate(fd, 0);
+}
+
+pid_t
+sock_holder(const char *path, enum sock_side side)
+{
+	int fd = open_lock_file(path, SOCK_CLIENT);
+	char note[NOTE_LEN + 1] = "";
+	long pid = 0;
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, note, NOTE_LEN, (off_t)side * NOTE_LEN) == NOTE_LEN)
+		pid = strtol(note, NULL, 10);
+	(void)close(fd);
+	return pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
+}
+
 int
 sock_lock(const char *path, enum sock_side side)
 {
@@ -95,8 +123,10 @@ sock_lock(const char *path, enum sock_side side)
 			(void)close(fd);
 			return -EBUSY;
 		}
-		if (is_still_there(path, fd))
+		if (is_still_there(path, fd)) {
+			note_holder(fd, side);
 			return fd;
+		}
 		(void)close(fd);
 	}
 }

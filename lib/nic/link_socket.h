@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "mpn_err.h"
 
@@ -28,11 +29,13 @@ int sock_try(const char *path, int type);
 int sock_look(const char *path);
 
 /*
- * Take a side of the socket, through a lock on the file PATH.lock. The server makes the file; a client
- * that finds none talks to a program that does not know about it, and may (-ENOENT).
+ * Take a side of the socket, through a lock on the file PATH.lock, and write there who has it. The server makes
+ * the file; a client that finds none talks to a program that does not know about it, and may (-ENOENT).
  * @return a file descriptor that holds the lock; -EBUSY: another process has it; -errno
  */
 int sock_lock(const char *path, enum sock_side side);
+/* Who has a side that was found taken. 0: it cannot be said */
+pid_t sock_holder(const char *path, enum sock_side side);
 /* Give it up; the server takes the file away with it. */
 void sock_unlock(const char *path, enum sock_side side, int fd);
 

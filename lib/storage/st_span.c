@@ -28,23 +28,26 @@ take_memory(struct st_spans *s, uint32_t nb, size_t bytes, int socket_id)
 }
 
 int
-st_spans_init(struct st_spans *s, uint32_t nb_spans, uint32_t nb_small, uint32_t nb_large,
-	uint32_t nb_kept, int socket_id)
+st_spans_init(struct st_spans *s, const struct st_spans_conf *c, int socket_id)
 {
 	uint32_t i;
 
-	s->small = st_stage_pool_create(nb_small, ST_STAGE_SMALL, socket_id);
-	s->large = st_stage_pool_create(nb_large, ST_STAGE_LARGE, socket_id);
-	s->memory += (uint64_t)nb_small * ST_STAGE_SMALL + (uint64_t)nb_large * ST_STAGE_LARGE;
-	s->spans = take_memory(s, nb_spans, sizeof(*s->spans), socket_id);
-	s->kepts = take_memory(s, nb_kept, sizeof(*s->kepts), socket_id);
-	if (s->small == NULL || s->large == NULL || s->spans == NULL || s->kepts == NULL)
+	s->small = st_stage_pool_create(c->nb_small, ST_STAGE_SMALL, socket_id);
+	s->large = st_stage_pool_create(c->nb_large, ST_STAGE_LARGE, socket_id);
+	s->memory +=
+		(uint64_t)c->nb_small * ST_STAGE_SMALL + (uint64_t)c->nb_large * ST_STAGE_LARGE;
+	s->spans = take_memory(s, c->nb_spans, sizeof(*s->spans), socket_id);
+	s->kepts = take_memory(s, c->nb_kept, sizeof(*s->kepts), socket_id);
+	s->nb_small = take_memory(s, c->max_exports, sizeof(*s->nb_small), socket_id);
+	s->nb_large = take_memory(s, c->max_exports, sizeof(*s->nb_large), socket_id);
+	if (s->small == NULL || s->large == NULL || s->spans == NULL || s->kepts == NULL ||
+		s->nb_small == NULL || s->nb_large == NULL)
 		return -ENOMEM;
-	for (i = 0; i < nb_spans; i++) {
+	for (i = 0; i < c->nb_spans; i++) {
 		s->spans[i].next = s->free;
 		s->free = &s->spans[i];
 	}
-	for (i = 0; i < nb_kept; i++) {
+	for (i = 0; i < c->nb_kept; i++) {
 		s->kepts[i].next = s->free_kepts;
 		s->free_kepts = &s->kepts[i];
 	}
@@ -58,6 +61,8 @@ st_spans_fini(struct st_spans *s)
 	st_stage_pool_retire(s->large);
 	rte_free(s->spans);
 	rte_free(s->kepts);
+	rte_free(s->nb_small);
+	rte_free(s->nb_large);
 }
 
 uint64_t
@@ -141,19 +146,34 @@ keep(struct st_kept *k, struct st_nic *n, uint32_t off, const void *payload, uin
 
 /* ---- Spans ---- */
 
-static bool
-get_stage(struct st_spans *s, struct st_span *span, uint32_t len)
+/* What counts the buffers of the pool that an export has. */
+static uint32_t *
+count_of(struct st_spans *s, const struct st_stage_pool *pool, uint32_t export_index)
 {
-	span->stage = st_stage_get(len <= ST_STAGE_SMALL ? s->small : s->large);
+	return &(pool == s->small ? s->nb_small : s->nb_large)[export_index];
+}
+
+static bool
+get_stage(struct st_spans *s, struct st_span *span, const struct xfer_io *io, bool shared)
+{
+	struct st_stage_pool *pool = io->len <= ST_STAGE_SMALL ? s->small : s->large;
+	uint32_t *has = count_of(s, pool, io->export_index);
+
+	if (shared && xfer_tgt_share(*has, pool->nb - st_stage_used(pool)) == 0)
+		return false;
+	span->stage = st_stage_get(pool);
 	if (span->stage == NULL)
 		return false;
+	(*has)++;
+	span->export_index = io->export_index;
 	span->base = span->stage->data;
 	s->staging_max = MPN_MAX(s->staging_max, st_spans_staging(s));
 	return true;
 }
 
 struct st_span *
-st_span_get(struct st_spans *s, struct st_nic *n, const struct xfer_io *io, void *mapped)
+st_span_get(
+	struct st_spans *s, struct st_nic *n, const struct xfer_io *io, void *mapped, bool shared)
 {
 	struct st_span *span = s->free;
 
@@ -164,7 +184,7 @@ st_span_get(struct st_spans *s, struct st_nic *n, const struct xfer_io *io, void
 	span->kept = NULL;
 	if (mapped == NULL) {
 		span->kept = get_kept(s, n, io);
-		if (span->kept == NULL && !get_stage(s, span, io->len))
+		if (span->kept == NULL && !get_stage(s, span, io, shared))
 			return NULL;
 	}
 	s->free = span->next;
@@ -174,8 +194,10 @@ st_span_get(struct st_spans *s, struct st_nic *n, const struct xfer_io *io, void
 void
 st_span_put(struct st_spans *s, struct st_span *span)
 {
-	if (span->stage != NULL)
+	if (span->stage != NULL) {
+		(*count_of(s, span->stage->pool, span->export_index))--;
 		st_stage_put(span->stage);
+	}
 	if (span->kept != NULL)
 		put_kept(s, span->kept);
 	span->next = s->free;

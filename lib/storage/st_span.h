@@ -36,6 +36,7 @@ struct st_span {
 	uint8_t *base; /* NULL: kept */
 	struct st_stage *stage;
 	struct st_kept *kept;
+	uint32_t export_index; /* whose staging buffer it is */
 	struct st_span *next; /* of the free ones */
 };
 
@@ -47,22 +48,32 @@ struct st_spans {
 	struct st_span *free;
 	struct st_kept *kepts;
 	struct st_kept *free_kepts;
+	uint32_t *nb_small; /* by export: staging buffers that it has */
+	uint32_t *nb_large;
 	uint64_t staging_max;
 	uint64_t memory; /* bytes taken */
 };
 
-int st_spans_init(struct st_spans *s, uint32_t nb_spans, uint32_t nb_small, uint32_t nb_large,
-	uint32_t nb_kept, int socket_id) MPN_MUST_CHECK;
+struct st_spans_conf {
+	uint32_t nb_spans;
+	uint32_t nb_small;
+	uint32_t nb_large;
+	uint32_t nb_kept;
+	uint32_t max_exports;
+};
+
+int st_spans_init(struct st_spans *s, const struct st_spans_conf *c, int socket_id) MPN_MUST_CHECK;
 void st_spans_fini(struct st_spans *s);
 /* Bytes of staging buffers in use now. */
 uint64_t st_spans_staging(const struct st_spans *s);
 
 /*
  * Memory for a command: mapped when that is not NULL; else kept, when n (the NIC its frames come in by;
- * NULL: none) can spare the frames; else staged. NULL: there is none now.
+ * NULL: none) can spare the frames; else staged. Where exports share the staging buffers each leaves some to the
+ * others. NULL: there is none now.
  */
-struct st_span *
-st_span_get(struct st_spans *s, struct st_nic *n, const struct xfer_io *io, void *mapped);
+struct st_span *st_span_get(
+	struct st_spans *s, struct st_nic *n, const struct xfer_io *io, void *mapped, bool shared);
 void st_span_put(struct st_spans *s, struct st_span *span);
 /* Payload of a write, just received by n. */
 void st_span_place(

@@ -40,7 +40,8 @@ get_buf(void *ctx, struct xfer_io *io)
 	struct st_target *t = ctx;
 	void *mapped = t->conf.map != NULL ? t->conf.map(t->conf.user, io) : NULL;
 
-	io->buf = st_span_get(&t->spans, t->nics[xfer_io_port(io)], io, mapped);
+	io->buf = st_span_get(
+		&t->spans, t->nics[xfer_io_port(io)], io, mapped, xfer_tgt_is_shared(t->xfer));
 	return io->buf != NULL ? 0 : -ENOBUFS;
 }
 
@@ -142,6 +143,20 @@ make_engine(struct st_target *t, int socket_id)
 	return 0;
 }
 
+static int
+make_spans(struct st_target *t, int socket_id)
+{
+	const struct st_spans_conf c = {
+		.nb_spans = (uint32_t)t->conf.xfer.max_sessions * t->conf.xfer.max_depth,
+		.nb_small = t->conf.nb_small,
+		.nb_large = t->conf.nb_large,
+		.nb_kept = NB_KEPT,
+		.max_exports = t->conf.xfer.max_exports,
+	};
+
+	return st_spans_init(&t->spans, &c, socket_id);
+}
+
 struct st_target *
 st_target_create(const struct st_target_conf *conf, int socket_id)
 {
@@ -161,9 +176,7 @@ st_target_create(const struct st_target_conf *conf, int socket_id)
 		t->conf.nb_large = DEFAULT_LARGE;
 	rc = make_engine(t, socket_id);
 	if (rc == 0)
-		rc = st_spans_init(&t->spans,
-			(uint32_t)t->conf.xfer.max_sessions * t->conf.xfer.max_depth,
-			t->conf.nb_small, t->conf.nb_large, NB_KEPT, socket_id);
+		rc = make_spans(t, socket_id);
 	if (rc < 0) {
 		st_target_destroy(t);
 		return mpn_err_null(-rc);

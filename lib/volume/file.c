@@ -7,11 +7,9 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "file.h"
@@ -19,9 +17,6 @@
 #include "mpn_parse.h"
 #include "volume_kinds.h"
 #include "volume_util.h"
-
-#define LOCK_WAIT_NS 2000000000
-#define LOCK_STEP_NS 20000000
 
 enum direct_mode { DIRECT_OFF, DIRECT_ON, DIRECT_AUTO };
 
@@ -121,30 +116,6 @@ open_image(const struct file_args *a, struct stat *st)
 		return refuse_open(a, err);
 	}
 	return fd;
-}
-
-/*
- * One server at a time may write an image. Of a server that was killed the last writes may still be
- * under way in the kernel; they hold the open file, and with it the lock, until they are done. So the
- * next server waits a little for the lock, and never serves a block that an old write still changes.
- */
-static int
-lock_image(int fd, const struct file_args *a)
-{
-	const struct timespec step = {.tv_nsec = LOCK_STEP_NS};
-	unsigned tries = LOCK_WAIT_NS / LOCK_STEP_NS;
-
-	while (flock(fd, (a->readonly || a->shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EWOULDBLOCK)
-			return mpn_log_err(errno, "volume", "'%s': cannot lock: %m", a->path);
-		if (tries-- == 0)
-			return mpn_log_err(EBUSY, "volume",
-				"'%s': in use by another server, which holds the lock", a->path);
-		(void)nanosleep(&step, NULL);
-	}
-	return 0;
 }
 
 /* The size of the image, made as large as asked for. */
@@ -374,7 +345,7 @@ file_open(struct volume *v, const char *spec)
 	if (p->fd < 0)
 		return p->fd;
 	p->block_device = S_ISBLK(st.st_mode);
-	rc = lock_image(p->fd, &a);
+	rc = file_lock(p->fd, a.path, a.readonly || a.shared);
 	if (rc == 0)
 		rc = fill_info(p, &a, &st, vol_info_rw(v));
 	if (rc == 0)

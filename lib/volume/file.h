@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /*
- * The file back end in two parts: file.c opens the image and finds out what it is like, file_io.c
- * moves data through io_uring.
+ * The file back end in three parts: file.c opens the image and finds out what it is like, file_lock.c keeps
+ * others from it, file_io.c moves data through io_uring.
  */
 
 #ifndef VOLUME_FILE_H
@@ -45,6 +45,9 @@ struct file_priv {
 	unsigned nb_bounce;
 	char *zeroes; /* FILE_BOUNCE_BYTES that stay zero */
 };
+
+/* Lock the image, for as long as fd is open. 0 or -errno after a log line. */
+int file_lock(int fd, const char *path, bool shared);
 
 /* Ring, slots, buffers. 0 or -errno after a log line. */
 int file_io_init(struct file_priv *p, const char *path);

@@ -64,7 +64,8 @@ xfer_tgt_init(void *mem, const struct xfer_tgt_conf *conf)
 			mpn_list_init(&s->window[j].wnode);
 		}
 	}
-	mpn_list_init(&t->wait_buf);
+	for (i = 0; i < conf->max_exports; i++)
+		mpn_list_init(&t->exports[i].wait_buf);
 	mpn_list_init(&t->wait_grant);
 	return t;
 }
@@ -106,6 +107,7 @@ xfer_tgt_export_add(struct xfer_tgt *t, const struct wire_geometry *g)
 	if (i == t->conf.max_exports)
 		return -ENOSPC;
 	t->exports[i].geometry = *g;
+	t->nb_live++;
 	t->nb_exports = MPN_MAX(t->nb_exports, i + 1);
 	return (int)i;
 }
@@ -116,6 +118,7 @@ xfer_tgt_export_remove(struct xfer_tgt *t, uint32_t index, uint64_t now_ns)
 	if (index >= t->nb_exports || !tgt_export_is_live(t, index))
 		return -ENOENT;
 	memset(t->exports[index].geometry.name, 0, WIRE_EBD_NAME_LEN);
+	t->nb_live--;
 	xfer_tgt_export_recheck(t, index, now_ns);
 	return 0;
 }
@@ -166,6 +169,20 @@ xfer_tgt_export_busy(const struct xfer_tgt *t, uint32_t index)
 			return true;
 	}
 	return false;
+}
+
+bool
+xfer_tgt_is_shared(const struct xfer_tgt *t)
+{
+	return t->nb_live > 1;
+}
+
+uint32_t
+xfer_tgt_share(uint32_t has, uint32_t nb_free)
+{
+	uint64_t all = (uint64_t)has + nb_free, most = all * TGT_SHARE / (TGT_SHARE + 1);
+
+	return most > has ? (uint32_t)(most - has) : 0;
 }
 
 /* ---- Timers ---- */

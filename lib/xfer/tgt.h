@@ -17,6 +17,8 @@
 #define TGT_GRANTS_OUT 2 /* grants outstanding per command, to hide the round trip */
 #define TGT_BURST 16 /* frames a command sends before others have their turn */
 #define TGT_CTRL_RING 128 /* session answers waiting to be sent, per port */
+/* Of what all exports share one takes at most so many times what it leaves: see xfer_tgt_share(). */
+#define TGT_SHARE 3
 
 /* sid: index of the session in the low bits, random above. */
 #define TGT_SID_BITS 10
@@ -62,6 +64,8 @@ struct xfer_session {
 
 struct tgt_export {
 	struct wire_geometry geometry;
+	uint32_t promised; /* sum of its sessions' credits */
+	struct mpn_list wait_buf; /* commands without memory */
 };
 
 /* A session answer to be sent; what it says is looked up when it goes. */
@@ -98,14 +102,16 @@ struct xfer_tgt {
 	bool pumping;
 	bool pump_again;
 	unsigned nb_ports;
-	uint32_t nb_exports;
+	uint32_t nb_exports; /* places in use, some of them for those that were removed */
+	uint32_t nb_live;
 	uint32_t nb_io; /* neither FREE nor DONE */
 	uint32_t promised; /* sum of the sessions' credits */
 	uint32_t granted_out; /* granted fragments that have not arrived */
 	uint64_t next_tick_ns;
 	struct xfer_io
 		*sent; /* its last frame was pulled; its memory is given back at the next call */
-	struct mpn_list wait_buf;
+	uint32_t nb_wait_buf; /* commands in state WAIT_BUF */
+	uint32_t next_export; /* whose commands have the first choice when memory comes free */
 	struct mpn_list wait_grant;
 	struct tgt_export *exports;
 	struct xfer_session *sessions;
@@ -144,6 +150,7 @@ void tgt_io_sent(struct xfer_tgt *t, struct xfer_io *io);
 
 /* tgt_io.c */
 extern const uint8_t tgt_io_allowed[XFER_IO_STATES]; /* bitmaps of the states that may follow */
+bool tgt_io_try_buf(struct xfer_tgt *t, struct xfer_io *io);
 void tgt_io_get_buf(struct xfer_tgt *t, struct xfer_io *io);
 void tgt_io_put_buf(struct xfer_tgt *t, struct xfer_io *io);
 void tgt_io_exec(struct xfer_tgt *t, struct xfer_io *io);
@@ -165,6 +172,8 @@ tgt_io_set_state(struct xfer_tgt *t, struct xfer_io *io, enum xfer_io_state to)
 		__builtin_trap(); /* a bug of ours; no frame can bring it about */
 	t->nb_io += (uint32_t)tgt_io_is_outstanding((uint8_t)to) -
 		    (uint32_t)tgt_io_is_outstanding(io->state);
+	t->nb_wait_buf +=
+		(uint32_t)(to == XFER_IO_WAIT_BUF) - (uint32_t)(io->state == XFER_IO_WAIT_BUF);
 	io->state = (uint8_t)to;
 }
 
@@ -197,6 +206,12 @@ tgt_export_is_there(
 {
 	return tgt_export_is_live(t, index) &&
 	       (t->conf.may_use == NULL || t->conf.may_use(t->conf.ctx, index, client_uuid, mac));
+}
+
+static inline struct tgt_export *
+tgt_io_export(struct xfer_tgt *t, const struct xfer_io *io)
+{
+	return &t->exports[io->export_index];
 }
 
 static inline bool

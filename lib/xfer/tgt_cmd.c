@@ -198,11 +198,8 @@ fill_io(struct xfer_session *s, struct xfer_io *io, const struct wire_ebd *h)
 static void
 start_immediate(struct xfer_tgt *t, struct xfer_io *io, const struct xfer_rx *rx)
 {
-	if (!mpn_list_empty(&t->wait_buf) || t->conf.buf_get(t->conf.ctx, io) != 0) {
-		tgt_io_set_state(t, io, XFER_IO_WAIT_BUF);
-		mpn_list_add_tail(&t->wait_buf, &io->wnode);
+	if (!tgt_io_try_buf(t, io))
 		return;
-	}
 	t->conf.place(t->conf.ctx, io, 0, rx->payload, io->len);
 	t->stats.rx_bytes += io->len;
 	io->got = 1;

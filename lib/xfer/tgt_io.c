@@ -52,15 +52,24 @@ use_buf(struct xfer_tgt *t, struct xfer_io *io)
 	tgt_pump(t);
 }
 
+/* Memory now, unless others of the export wait for some; else the command waits, too. */
+bool
+tgt_io_try_buf(struct xfer_tgt *t, struct xfer_io *io)
+{
+	struct tgt_export *e = tgt_io_export(t, io);
+
+	if (mpn_list_empty(&e->wait_buf) && t->conf.buf_get(t->conf.ctx, io) == 0)
+		return true;
+	tgt_io_set_state(t, io, XFER_IO_WAIT_BUF);
+	mpn_list_add_tail(&e->wait_buf, &io->wnode);
+	return false;
+}
+
 void
 tgt_io_get_buf(struct xfer_tgt *t, struct xfer_io *io)
 {
-	if (mpn_list_empty(&t->wait_buf) && t->conf.buf_get(t->conf.ctx, io) == 0) {
+	if (tgt_io_try_buf(t, io))
 		use_buf(t, io);
-		return;
-	}
-	tgt_io_set_state(t, io, XFER_IO_WAIT_BUF);
-	mpn_list_add_tail(&t->wait_buf, &io->wnode);
 }
 
 void
@@ -70,7 +79,7 @@ tgt_io_put_buf(struct xfer_tgt *t, struct xfer_io *io)
 		return;
 	t->conf.buf_put(t->conf.ctx, io);
 	io->buf = NULL;
-	if (!mpn_list_empty(&t->wait_buf))
+	if (t->nb_wait_buf > 0)
 		tgt_pump(t);
 }
 
@@ -129,18 +138,31 @@ pump_grants(struct xfer_tgt *t)
 	}
 }
 
+/* One export's commands wait for each other, not for those of an export that has its share. */
 static void
-pump_bufs(struct xfer_tgt *t)
+pump_export(struct xfer_tgt *t, struct tgt_export *e)
 {
 	struct xfer_io *io;
 
-	while (!mpn_list_empty(&t->wait_buf)) {
-		io = mpn_list_first(&t->wait_buf, struct xfer_io, wnode);
+	while (!mpn_list_empty(&e->wait_buf)) {
+		io = mpn_list_first(&e->wait_buf, struct xfer_io, wnode);
 		if (t->conf.buf_get(t->conf.ctx, io) != 0)
 			return;
 		mpn_list_del(&io->wnode);
 		use_buf(t, io);
 	}
+}
+
+static void
+pump_bufs(struct xfer_tgt *t)
+{
+	uint32_t i;
+
+	if (t->nb_wait_buf == 0)
+		return;
+	t->next_export = (t->next_export + 1) % t->nb_exports;
+	for (i = 0; i < t->nb_exports; i++)
+		pump_export(t, &t->exports[(t->next_export + i) % t->nb_exports]);
 }
 
 /* Memory or grants came free. A back end that is done at once would come here again: once is enough. */

@@ -242,16 +242,24 @@ has_ended(const struct xfer_tgt *t, const struct wire_open *o)
 	return false;
 }
 
+/* One for the export, unless too many wait for its back end already: it may hang. */
 static struct xfer_session *
-find_free_session(struct xfer_tgt *t)
+find_free_session(struct xfer_tgt *t, uint32_t export_index)
 {
-	uint32_t i;
+	struct xfer_session *s, *found = NULL;
+	uint32_t i, nb_free = 0, closing = 0;
 
 	for (i = 0; i < t->conf.max_sessions; i++) {
-		if (t->sessions[i].state == SESSION_FREE)
-			return &t->sessions[i];
+		s = &t->sessions[i];
+		if (s->state == SESSION_FREE) {
+			nb_free++;
+			found = found != NULL ? found : s;
+		}
+		closing += s->state == SESSION_CLOSING && s->export_index == export_index;
 	}
-	return NULL;
+	if (closing > 0 && xfer_tgt_is_shared(t) && xfer_tgt_share(closing, nb_free) == 0)
+		return NULL;
+	return found;
 }
 
 static void
@@ -316,7 +324,8 @@ rx_proof(struct xfer_tgt *t, unsigned port, const struct wire_ebd *h, const stru
 	status = check_open(t, port, h->src, &p.open);
 	if (status == WIRE_ST_OK) {
 		fence_older(t, &p.open, now_ns);
-		s = find_free_session(t);
+		s = find_free_session(
+			t, (uint32_t)find_export(t, p.open.volume, p.open.client_uuid, h->src));
 		status = s == NULL ? WIRE_ST_BUSY : WIRE_ST_OK;
 	}
 	if (status != WIRE_ST_OK) {
@@ -353,7 +362,10 @@ tgt_session_check_quiet(struct xfer_tgt *t, struct xfer_session *s, uint64_t now
 	struct xfer_session *o;
 	uint32_t i;
 
-	if (s->state != SESSION_CLOSING || s->nb_exec > 0)
+	if (s->state != SESSION_CLOSING)
+		return;
+	tgt_credit_close(t, s);
+	if (s->nb_exec > 0)
 		return;
 	s->state = SESSION_FREE;
 	if (s->closed_by_peer) {
@@ -375,7 +387,6 @@ tgt_session_kill(struct xfer_tgt *t, struct xfer_session *s, uint64_t now_ns)
 	uint32_t i;
 
 	s->state = SESSION_CLOSING;
-	tgt_credit_close(t, s);
 	for (i = 0; i < s->depth; i++) {
 		io = &s->window[i];
 		if (io->state == XFER_IO_EXEC)

@@ -309,7 +309,7 @@ xfer_tgt_wants_tx(const struct xfer_tgt *t, unsigned port)
 	/* What was sent last makes room for those that wait. */
 	return p->nb_ctrl > 0 || !mpn_list_empty(&p->sendq) ||
 	       (mpn_unlikely(t->sent != NULL) &&
-		       !(mpn_list_empty(&t->wait_buf) && mpn_list_empty(&t->wait_grant)));
+		       (t->nb_wait_buf > 0 || !mpn_list_empty(&t->wait_grant)));
 }
 
 void

@@ -383,6 +383,13 @@ int xfer_tgt_export_change(struct xfer_tgt *t, uint32_t index, uint64_t size, ui
 void xfer_tgt_export_recheck(struct xfer_tgt *t, uint32_t index, uint64_t now_ns);
 /** A session of the export is not over yet. Its index is given away again when none is. */
 bool xfer_tgt_export_busy(const struct xfer_tgt *t, uint32_t index);
+/** There is more than one export: what they all use is to be taken by xfer_tgt_share(). */
+bool xfer_tgt_is_shared(const struct xfer_tgt *t);
+/**
+ * How much of something an export may still take that has so much of it while so much is free: 3 times what it
+ * leaves. So one whose back end hangs does not keep all of it, and the next one does neither.
+ */
+uint32_t xfer_tgt_share(uint32_t has, uint32_t nb_free);
 
 /** A frame with our ethertype arrived on the port; the destination address was checked. */
 void xfer_tgt_rx(struct xfer_tgt *t, unsigned port, const struct xfer_rx *rx, uint64_t now_ns);

@@ -213,6 +213,7 @@ pair_start(struct pair *p)
 	assert_int_equal(xfer_tgt_port_add(p->tgt, pair_tgt_mac, WIRE_EBD_P_LARGE), 0);
 	assert_int_equal(xfer_tgt_export_add(p->tgt, &g), 0);
 	g.flags |= WIRE_VOL_READONLY;
+	memset(g.name, 0, sizeof(g.name));
 	memcpy(g.name, "ro", sizeof("ro"));
 	assert_int_equal(xfer_tgt_export_add(p->tgt, &g), 1);
 }

@@ -456,6 +456,7 @@ credits_grow_with_use_and_bound_the_sum(void **state)
 	p->tgt_conf.credits = 12;
 	p->ini_conf.depth = 16;
 	pair_start(p);
+	assert_int_equal(xfer_tgt_export_remove(p->tgt, 1, p->now_ns), 0);
 	assert_int_equal(xfer_ini_open(p->ini, p->now_ns), 0);
 	pair_settle(p);
 	assert_int_equal(xfer_tgt_session_info(p->tgt, 0, p->now_ns, &info), 0);
