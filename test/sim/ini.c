@@ -194,6 +194,7 @@ event(void *ctx, enum xfer_ini_event ev, int status)
 	switch (ev) {
 	case XFER_EV_OPENED:
 		ini->opened++;
+		ini->said_sid = 0; /* a target that started again may give the same once more */
 		check_opened(w, ini);
 		oracle_opened(w, ini->index);
 		for (i = 0; i < SIM_MAX_CMDS; i++) {
