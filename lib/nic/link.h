@@ -61,9 +61,13 @@ struct link_want {
 struct link_user {
 	atomic_int vid; /* the driver's number of the user; below 0: there is none */
 	atomic_bool looks; /* somebody is looking at its ring */
-	unsigned posted; /* descriptors in it that are not in use when it has taken all frames */
+	atomic_uint nb; /* that have come so far */
+	unsigned looked_at; /* the number of the one that the others are of */
+	unsigned most; /* descriptors in it that are free when it has taken all frames */
+	uint16_t posted; /* by it, at the last look, modulo 65536 */
 	unsigned free; /* at the last look */
-	uint64_t since_ns; /* they have been as many since then */
+	uint64_t since_ns; /* neither has changed since then */
+	unsigned ignored; /* frames that it may have taken all the same */
 };
 
 struct link {

@@ -28,7 +28,10 @@
 #include "nic_internal.h"
 
 #define USER_RX_RING 0 /* a user receives on it what is sent on the first queue */
+/* A user that posts nothing so long gives back in batches, of no more than this, or is not running. */
 #define STILL_NS 50000
+#define BATCH 64
+#define ASLEEP_NS 1000000
 
 /* On a thread of the driver's. Each event is told once. */
 static int
@@ -57,6 +60,7 @@ note_user(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
 	if (rte_eth_link_get_nowait(port_id, &state) < 0)
 		return 0;
 	if (state.link_status == RTE_ETH_LINK_UP) {
+		(void)atomic_fetch_add(&l->user.nb, 1);
 		atomic_store(&l->user.vid, rte_eth_vhost_get_vid_from_port_id(port_id));
 		return 0;
 	}
@@ -67,41 +71,56 @@ note_user(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
 	return 0;
 }
 
-/* Descriptors of a user that wait for frames. */
-static unsigned
-count_free(struct link_user *u)
+/* What it posted, at this look, modulo 65536; *n: how many of them are free. Of another user nothing is known. */
+static uint16_t
+look_at_ring(struct link_user *u, unsigned *n)
 {
-	unsigned n = 0;
+	unsigned nb = atomic_load(&u->nb);
+	uint16_t seen, used = 0;
 	int vid;
 
+	*n = 0;
 	atomic_store(&u->looks, true);
 	vid = atomic_load(&u->vid);
-	if (vid >= 0)
-		n = rte_vhost_avail_entries(vid, USER_RX_RING);
-	else
-		u->posted = 0;
+	if (vid >= 0) {
+		*n = rte_vhost_avail_entries(vid, USER_RX_RING);
+		(void)rte_vhost_get_vring_base(vid, USER_RX_RING, &seen, &used);
+	}
 	atomic_store_explicit(&u->looks, false, memory_order_release);
-	return n;
+	if (vid < 0 || nb != u->looked_at) {
+		u->most = 0;
+		u->ignored = 0;
+	}
+	u->looked_at = nb;
+	return (uint16_t)(used + *n);
 }
 
 /*
  * What is not free is unsent: a user fills its ring up again as it takes frames out. One that does so in
- * batches, or does not run just now, only seems to leave them: what has not moved for a while is not counted,
- * until the ring is full again.
+ * batches, or does not run just now, only seems to leave them: when it has posted nothing for a while they are
+ * not counted until it does. (How many are free says nothing of that: where we send as fast as it takes they are
+ * always as many.) One that sleeps should not wake up to a full ring: a whole batch of it, and then little.
  */
 unsigned
 vhost_unsent(struct link *l, uint64_t now_ns)
 {
 	struct link_user *u = &l->user;
-	unsigned n = count_free(u);
+	unsigned unsent, n;
+	uint16_t posted = look_at_ring(u, &n);
 
-	if (n != u->free)
+	u->most = MPN_MAX(u->most, n);
+	unsent = u->most - n;
+	if (posted != u->posted)
+		u->ignored = 0;
+	if (posted != u->posted || n != u->free) {
 		u->since_ns = now_ns;
-	else if (now_ns - u->since_ns >= STILL_NS)
-		u->posted = n;
+	} else if (now_ns - u->since_ns >= (u->ignored < BATCH ? STILL_NS : ASLEEP_NS)) {
+		u->since_ns = now_ns;
+		u->ignored = unsent;
+	}
+	u->posted = posted;
 	u->free = n;
-	u->posted = MPN_MAX(u->posted, n);
-	return u->posted - n;
+	return unsent > u->ignored ? unsent - u->ignored : 0;
 }
 
 static int

@@ -401,6 +401,8 @@ unsigned drr_send_priority(struct mpn_nic *nic, uint64_t now_ns, bool *full);
 void sched_set_pace(struct mpn_nic *nic);
 /* Now and then: is anything with priority on its way? */
 void sched_watch_pace(struct mpn_nic *nic);
+/* The link is up, and nothing has been sent: how empty it is now is how empty it can be. */
+void sched_meet_link(struct mpn_nic *nic);
 /* Frames without priority that may go to the port now. */
 unsigned sched_room(struct mpn_nic *nic, uint64_t now_ns);
 

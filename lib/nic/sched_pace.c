@@ -75,6 +75,13 @@ without_priority(const struct mpn_nic *nic, unsigned unsent)
 	return unsent - (unsigned)__builtin_popcountll(nic->sent_first & last);
 }
 
+void
+sched_meet_link(struct mpn_nic *nic)
+{
+	if (nic->link->spec.kind->unsent != NULL)
+		(void)nic->link->spec.kind->unsent(nic->link, mpn_now_ns());
+}
+
 unsigned
 sched_room(struct mpn_nic *nic, uint64_t now_ns)
 {

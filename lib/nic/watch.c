@@ -55,6 +55,8 @@ nic_check_link(struct mpn_nic *nic)
 		nic_port_lose(nic);
 	nic->link_up = up;
 	nic->info.link_up = up;
+	if (up)
+		sched_meet_link(nic);
 	nic_event(nic, up ? MPN_NIC_LINK_UP : MPN_NIC_LINK_DOWN);
 }
 

@@ -109,6 +109,39 @@ test_unsent_frames_are_seen(void **state)
 	pair_close(&t);
 }
 
+/* Send one, let the user take one. */
+static void
+send_and_take(struct pair *t, uint32_t number)
+{
+	assert_true(probe_send(&t->probe[0], t->info[1].mac, number, 4160));
+	probe_poll(t->nic, 2, 1);
+}
+
+/* As many as before wait in the ring, and yet it moves; and a user that has slept has as many as before. */
+static void
+test_unsent_frames_stay_seen(void **state)
+{
+	struct pair t = {0};
+	uint32_t number = 0;
+	uint64_t end_ns;
+
+	open_server(&t);
+	open_user(&t);
+	pair_wait_up(&t, 2000);
+	t.nic[1]->pace.rx = 1;
+	while (number < 20)
+		assert_true(probe_send(&t.probe[0], t.info[1].mac, number++, 4160));
+	probe_poll(&t.nic[0], 1, 4);
+	for (end_ns = mpn_now_ns() + 2000000; mpn_now_ns() < end_ns;) {
+		send_and_take(&t, number++);
+		assert_int_equal(count_unsent(&t), 20);
+	}
+	assert_true(probe_poll_until(&t.nic[0], 1, nothing_counts, &t, 2000));
+	send_and_take(&t, number++);
+	assert_int_equal(count_unsent(&t), 20);
+	pair_close(&t);
+}
+
 static void
 test_server_comes_and_goes(void **state)
 {
@@ -324,6 +357,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_teardown(test_frames_of_all_sizes_both_ways, pair_clean),
 		cmocka_unit_test_teardown(test_user_comes_and_goes, pair_clean),
 		cmocka_unit_test_teardown(test_unsent_frames_are_seen, pair_clean),
+		cmocka_unit_test_teardown(test_unsent_frames_stay_seen, pair_clean),
 		cmocka_unit_test_teardown(test_server_comes_and_goes, pair_clean),
 		cmocka_unit_test_teardown(test_second_user_is_refused, pair_clean),
 		cmocka_unit_test_teardown(test_no_server_is_a_clear_error, pair_clean),
