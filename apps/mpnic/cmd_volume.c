@@ -295,11 +295,50 @@ run_deny(struct shell *sh, const struct shell_args *args)
 	return change_access(sh, args, false);
 }
 
+/* A line of the library's help: what a SPEC is like, without blanks, and what it is. */
+static void
+print_kind(struct mpn_out *o, char *line)
+{
+	char *spec = line + strspn(line, " "), *help = spec + strcspn(spec, " ");
+
+	if (*help != '\0')
+		*help++ = '\0';
+	mpn_out_object(o, NULL);
+	mpn_out_str(o, "spec", spec);
+	mpn_out_str(o, "help", help + strspn(help, " "));
+	mpn_out_close(o);
+}
+
 static int
 run_kinds(struct shell *sh, const struct shell_args *args)
 {
-	ebd_volume_help(sh->out);
-	return 0;
+	char *text = NULL, *line, *rest;
+	struct mpn_out o;
+	size_t len;
+	FILE *f;
+
+	if (!app_wants_json(args)) {
+		ebd_volume_help(sh->out);
+		return 0;
+	}
+	f = open_memstream(&text, &len);
+	if (f == NULL)
+		return -errno;
+	ebd_volume_help(f);
+	if (fclose(f) != 0) {
+		free(text);
+		return -ENOMEM;
+	}
+	app_show_begin(&o, sh, args);
+	mpn_out_array(&o, "kinds");
+	rest = text;
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		if (line[0] != '\0')
+			print_kind(&o, line);
+	}
+	mpn_out_close(&o);
+	free(text);
+	return mpn_out_end(&o);
 }
 
 static const struct shell_cmd cmds[] = {
@@ -316,7 +355,7 @@ static const struct shell_cmd cmds[] = {
 		"volume allow one 02:00:00:00:00:01"},
 	{"volume deny NAME CLIENT|all", "take a client from the list; all: everybody", run_deny,
 		"volume deny one all"},
-	{"volume kinds", "what SPEC can be", run_kinds},
+	{"volume kinds [json]", "what SPEC can be", run_kinds},
 };
 
 const struct shell_section volume_section = {

@@ -132,7 +132,7 @@ static const struct mpn_opt opts[] = {
 		"run commands in the program that listens there, with -e or at a prompt",
 		set_connect},
 	{"stats-period", 0, "TIME", APP_PERIOD_EXPECTED,
-		"print the rates of every personality this often", set_period},
+		"print the rates of every port and personality this often", set_period},
 	{"link", 'l', "LINK", "at most 8 links such as vhost:ebd0.sock, or help",
 		"make a NIC on this link; may be repeated; --link help lists the kinds", add_link},
 	{"map", 0, "NIC:STAGE=LCORE,...", "a map such as nic0:rx=1,tx=1,storage=2",

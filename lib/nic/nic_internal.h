@@ -88,6 +88,8 @@ struct flow_watch {
 	uint32_t sent;
 	unsigned nb_still; /* looks in a row at which frames waited and none had left */
 	bool is_rx_full;
+	uint64_t rx_no_frames;
+	bool has_no_frames;
 };
 
 /* Something that happens, and is said now and then. */

@@ -183,6 +183,20 @@ check_rx(struct mpn_personality *p)
 	w->is_rx_full = full;
 }
 
+/* It keeps what it was given, and there is none left for what arrives. */
+static void
+check_frames(struct mpn_personality *p)
+{
+	struct flow_watch *w = &p->flow.watch;
+	bool none = p->flow.stats.rx_no_frames > w->rx_no_frames;
+
+	if (none && !w->has_no_frames)
+		mpn_personality_error(
+			p, -ENOMEM, "all frames of its own are in use, some are dropped");
+	w->rx_no_frames = p->flow.stats.rx_no_frames;
+	w->has_no_frames = none;
+}
+
 static void
 check_personalities(struct mpn_nic *nic)
 {
@@ -190,6 +204,7 @@ check_personalities(struct mpn_nic *nic)
 		if (!personality_is_active(nic->pers[i]))
 			continue;
 		check_rx(nic->pers[i]);
+		check_frames(nic->pers[i]);
 		check_tx(nic->pers[i]);
 	}
 }
@@ -199,6 +214,7 @@ watch_start(struct mpn_personality *p)
 {
 	p->flow.watch = (struct flow_watch){
 		.rx_full = p->flow.stats.rx_full,
+		.rx_no_frames = p->flow.stats.rx_no_frames,
 		.sent = p->flow.tx.nb_sent + p->flow.data.nb_sent,
 	};
 }

@@ -75,12 +75,36 @@ timeout 60 "$MPNIC" "${eal[@]}" -- --stats-period now -i </dev/null >mpnic.out 2
 printf '%s\n' "personality define all storage" "personality load all storage" \
 	"personality start all storage" "volume add scratch mem:8M" start >commands
 start mpnic "$MPNIC" -l 0 --no-huge --no-pci -m 256 -- --link "vhost:$T/l.sock" --cmdline-file commands \
-	--idle sleep
+	--idle sleep --stats-period 100ms
 expect_ok 30 discover --link "virtio:$T/l.sock" --timeout 10s
 grep -q scratch client.out || fail "the volume was not discovered"
 make_image in.img 4096
 expect_ok 30 copy --link "virtio:$T/l.sock" in.img ebd:scratch --verify
+# Somebody received, and sent, in some of the periods: bytes and cycles are those of the storage personality.
+moved() { # ROW [STATE]
+	awk -v row="$1" -v state="${2:-}" '
+		$2 == row && (state == "" || $3 == state) && $5 > 0 && $7 > 0 { n++ }
+		END { exit n == 0 }' mpnic.out
+}
+wait_for 10 moved storage started || fail "no rates of storage: $(tail -n 4 mpnic.out)"
+moved '(port)' || fail "no rates of the port: $(tail -n 4 mpnic.out)"
+awk '$2 == "storage" && $10 > 100 { exit 1 }' mpnic.out || fail "more cycles than there are: $(cat mpnic.out)"
 send mpnic TERM
+reap mpnic 20
+[ "$RC" -eq 0 ] || fail "mpnic ended with status $RC"
+
+# The rates of a port that a test mode has; who is gone is shown no more, and there is room for those who come.
+printf '%s\n' "personality define nic0 net gone" "set fwd txonly" start >commands
+start mpnic "$MPNIC" -l 0 --no-huge --no-pci -m 256 -- --link ring:r --link ring:r --cmdline-file commands \
+	--idle sleep --stats-period 100ms --socket s
+wait_for 30 moved '(port)' up || fail "no rates of the port: $(cat mpnic.out mpnic.err)"
+grep -q '^nic0 *gone *defined' mpnic.out || fail "no row of a personality that is defined: $(tail -n 4 mpnic.out)"
+timeout 30 "$MPNIC" --connect s -e "personality undefine nic0 gone" -e "personality define nic0 net new" || fail "undefine"
+last_is_new() {
+	tail -n 4 mpnic.out | grep -q '^nic0 *new' && ! tail -n 4 mpnic.out | grep -q gone
+}
+wait_for 10 last_is_new || fail "$(tail -n 4 mpnic.out)"
+timeout 30 "$MPNIC" --connect s -e quit
 reap mpnic 20
 [ "$RC" -eq 0 ] || fail "mpnic ended with status $RC"
 

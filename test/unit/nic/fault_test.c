@@ -234,9 +234,12 @@ go_through_faults(const char *link0, const char *link1, bool peer_follows)
 		(void)probe_release_log();
 		wait_up(b);
 		expect_traffic(b);
-		for (unsigned ev = 0; ev < MPN_NIC_EVENTS; ev++)
-			assert_int_equal(b->heard[1][ev],
-				peer_follows ? (faults[i].peer_mask >> ev) & 1 : 0);
+		for (unsigned ev = 0; ev < MPN_NIC_EVENTS; ev++) {
+			unsigned times = peer_follows ? (faults[i].peer_mask >> ev) & 1 : 0;
+
+			assert_int_equal(b->heard[1][ev], times);
+			assert_int_equal(b->probe[PEER].events[ev], times);
+		}
 	}
 	free_bed(b);
 }
@@ -369,6 +372,48 @@ test_flow_that_overflows(void **state)
 	assert_non_null(strstr(probe_release_log(), "'neighbour': it takes its frames too slowly"));
 	assert_int_equal(probe_log_lines(), 1);
 	expect_error_of(b, NEIGHBOUR, -ENOBUFS, "too slowly");
+	free_bed(b);
+}
+
+/* The thread is everybody's: whoever asks hears that it was held, and by whom. It is no error of anybody. */
+static int
+burn(struct probe *probe)
+{
+	uint64_t end_ns = mpn_now_ns() + 20000000;
+
+	while (mpn_now_ns() < end_ns)
+		;
+	return 0;
+}
+
+static bool
+was_held(void *arg)
+{
+	return ((const struct bed *)arg)->heard[0][MPN_NIC_HELD] > 0;
+}
+
+static void
+test_thread_that_is_held(void **state)
+{
+	struct bed *b = make_bed("ring:fault", "ring:fault");
+	struct mpn_nic_info info;
+	struct rte_mbuf *m;
+
+	wait_up(b);
+	forget(b);
+	b->probe[NEIGHBOUR].in_rx = burn;
+	m = probe_frame(b->nic[1], NULL, 0x88b6, 0, 64);
+	assert_int_equal(mpn_flow_tx(b->probe[PEER].p, &m, 1), 1);
+	probe_catch_log();
+	mpn_nic_set_watchdog(b->nic[0], 10000000);
+	assert_true(probe_poll_until(b->nic, 2, was_held, b, PATIENCE_MS));
+	mpn_nic_set_watchdog(b->nic[0], 0);
+	(void)probe_release_log();
+	mpn_nic_get_info(b->nic[0], &info);
+	assert_string_equal(info.held_by, "neighbour");
+	expect_heard(b, BIT(HELD));
+	assert_int_equal(b->heard[1][MPN_NIC_HELD], 0);
+	assert_int_equal(b->probe[PEER].events[MPN_NIC_HELD], 0);
 	free_bed(b);
 }
 
@@ -526,6 +571,7 @@ main(void)
 		cmocka_unit_test_teardown(test_device_taken_out, pair_clean),
 		cmocka_unit_test_teardown(test_flow_that_overflows, pair_clean),
 		cmocka_unit_test_teardown(test_flow_that_never_gets_its_turn, pair_clean),
+		cmocka_unit_test_teardown(test_thread_that_is_held, pair_clean),
 		cmocka_unit_test_teardown(test_own_error, pair_clean),
 		cmocka_unit_test_teardown(test_news_of_one, pair_clean),
 		cmocka_unit_test_teardown(test_printing, pair_clean),

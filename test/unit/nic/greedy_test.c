@@ -159,6 +159,66 @@ test_one_that_does_not_run(void **state)
 	close_pair(&t);
 }
 
+/* It keeps what it is given: its own pool is exhausted, which it hears of, and the NIC's is not. */
+static void
+test_one_that_keeps_its_frames(void **state)
+{
+	struct mpn_event_info no_mbufs;
+	struct probe *greedy;
+	uint64_t deadline = mpn_now_ns() + 20000000000ull, sent = 0;
+	struct pair t;
+
+	open_pair(&t, "fifo");
+	greedy = &t.greedy[1];
+	assert_int_equal(mpn_personality_stop(greedy->p), 0);
+	assert_int_equal(mpn_personality_unload(greedy->p), 0);
+	assert_int_equal(
+		mpn_personality_set_limits(greedy->p, &(struct mpn_limits){.rx_frames = 8}), 0);
+	assert_int_equal(mpn_personality_load(greedy->p, &greedy), 0);
+	assert_int_equal(mpn_personality_start(greedy->p), 0);
+	greedy->hold = true;
+	probe_catch_log();
+	while (greedy->errors == 0 && mpn_now_ns() < deadline) {
+		(void)send_one(&t, &t.greedy[0], 0);
+		if (send_one(&t, &t.good[0], (uint32_t)sent))
+			sent++;
+		probe_poll(t.nic, 2, 1);
+	}
+	assert_non_null(strstr(probe_release_log(), "'greedy': all frames of its own are in use"));
+	assert_int_equal(greedy->last_error, -ENOMEM);
+	assert_int_equal(greedy->nb_held, 8);
+	assert_true(stats_of(greedy).rx_no_frames > 0);
+	probe_poll(t.nic, 2, 100);
+	assert_unharmed(&t, sent);
+	assert_int_equal(t.greedy[0].errors, 0);
+	mpn_nic_get_event(t.nic[1], MPN_NIC_NO_MBUFS, &no_mbufs);
+	assert_int_equal(no_mbufs.count, 0);
+	rte_pktmbuf_free_bulk(greedy->held, greedy->nb_held);
+	close_pair(&t);
+}
+
+/* It does not get quiet: it is stopped all the same, and it alone is told. */
+static void
+test_one_that_does_not_get_quiet(void **state)
+{
+	struct pair t;
+
+	open_pair(&t, "prio-drr");
+	t.greedy[1].busy = true;
+	probe_catch_log();
+	assert_int_equal(mpn_personality_stop(t.greedy[1].p), -ETIMEDOUT);
+	(void)probe_release_log();
+	assert_int_equal(t.greedy[1].errors, 1);
+	assert_int_equal(t.greedy[1].last_error, -ETIMEDOUT);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		assert_true(send_one(&t, &t.good[0], i));
+		probe_poll(t.nic, 2, 1);
+	}
+	probe_poll(t.nic, 2, 100);
+	assert_unharmed(&t, ROUNDS);
+	close_pair(&t);
+}
+
 static int
 start(void **state)
 {
@@ -172,6 +232,8 @@ main(void)
 		cmocka_unit_test(test_sender_that_floods),
 		cmocka_unit_test(test_slow_one_that_is_flooded),
 		cmocka_unit_test(test_one_that_does_not_run),
+		cmocka_unit_test(test_one_that_keeps_its_frames),
+		cmocka_unit_test(test_one_that_does_not_get_quiet),
 	};
 
 	return cmocka_run_group_tests(tests, start, probe_eal_stop);
