@@ -287,6 +287,8 @@ run(struct app *app, struct prompt *prompt)
 			app_hold(false);
 			app->rates_ns = now_ns + app->period_ns;
 		}
+		if (work == 0 && app->server != NULL)
+			app->idler.answer_ns = ebd_server_answer_ns(app->server);
 		mpn_idler_round(&app->idler, work);
 	}
 }

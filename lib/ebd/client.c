@@ -112,9 +112,27 @@ ebd_client_destroy(struct ebd_client *c)
 	free(c);
 }
 
+/* The shortest of the queues that wait for something; 0: none does. */
+static uint64_t
+find_answer_ns(const struct ebd_client *c)
+{
+	uint64_t shortest = UINT64_MAX;
+	struct mpn_list *node;
+
+	mpn_list_for_each(node, &c->queues) {
+		const struct ebd_queue *q = mpn_list_entry(node, struct ebd_queue, node);
+
+		if (q->dev != NULL && dev_st_get_current_queue_len(q->dev) > 0)
+			shortest = MPN_MIN(shortest, dev_st_srtt_ns(q->dev));
+	}
+	return shortest != UINT64_MAX ? shortest : 0;
+}
+
 void
 ebd_client_idle(struct ebd_client *c, unsigned work)
 {
+	if (work == 0 && c->idler.policy == MPN_IDLE_SLEEP)
+		c->idler.answer_ns = find_answer_ns(c);
 	mpn_idler_round(&c->idler, work);
 }
 
@@ -131,7 +149,7 @@ ebd_client_wait_round(struct ebd_client *c)
 		if (rc > 0)
 			work += (unsigned)rc;
 	}
-	mpn_idler_round(&c->idler, work);
+	ebd_client_idle(c, work);
 	return rc < 0 ? rc : 0;
 }
 

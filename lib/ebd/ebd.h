@@ -59,7 +59,9 @@ enum ebd_idle {
 	EBD_IDLE_AUTO, /**< SPIN, or YIELD when the process has one core */
 	EBD_IDLE_SPIN, /**< lowest latency, a whole core */
 	EBD_IDLE_YIELD, /**< give the core to others that want it */
-	EBD_IDLE_SLEEP, /**< sleep in steps of 50 us after 1 ms of nothing, of 1 ms after a second */
+	/** sleep in steps of 50 us after 1 ms of nothing, of 1 ms after a second; earlier where others want the
+	 * core and answers take long */
+	EBD_IDLE_SLEEP,
 };
 
 /** A VLAN (IEEE 802.1Q). Zeroes: none, frames without a tag. */

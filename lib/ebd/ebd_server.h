@@ -135,6 +135,11 @@ unsigned ebd_server_poll(struct ebd_server *s);
 /** Call it with what each round found: spins, yields or sleeps as the server's conf says. */
 void ebd_server_idle(struct ebd_server *s, unsigned work);
 /**
+ * How long the volumes take to answer lately, for programs that idle on their own: see answer_ns in struct
+ * mpn_idler. 0: nothing is under way in them, or not on the thread that calls ebd_server_poll().
+ */
+uint64_t ebd_server_answer_ns(const struct ebd_server *s);
+/**
  * Stop taking commands; poll on until ebd_server_quiet(). What was accepted is answered, then the sessions
  * end, and clients look for the next server at once.
  */

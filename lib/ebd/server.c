@@ -82,42 +82,6 @@ ebd_server_create(const struct ebd_server_conf *conf)
 	return s;
 }
 
-/* *began: the time when the first of them had something to do, if any has. */
-static unsigned
-poll_volumes(struct ebd_server *s, uint64_t *began)
-{
-	unsigned work = 0, i;
-
-	for (i = 0; i < s->nb_exports; i++) {
-		struct volume *v = s->exports[i]->volume;
-
-		if (v == NULL || vol_get_stats(v)->in_flight == 0)
-			continue;
-		if (*began == 0)
-			*began = rte_rdtsc();
-		work += vol_poll(v);
-	}
-	return work;
-}
-
-/*
- * What the volumes take is the storage personality's: its cycles, and none while others of its NICs have to
- * wait for theirs.
- */
-static unsigned
-run_volumes(struct ebd_server *s)
-{
-	uint64_t began = 0;
-	unsigned work;
-
-	if (s->target != NULL && mpn_unlikely(st_target_in_debt(s->target)))
-		return 1;
-	work = poll_volumes(s, &began);
-	if (work > 0 && s->target != NULL)
-		st_target_charge(s->target, rte_rdtsc() - began);
-	return work;
-}
-
 /* ---- On another lcore ---- */
 
 /* All is answered: tell the clients, as long as their links take frames. */
@@ -139,7 +103,7 @@ static unsigned
 run_server(void *arg)
 {
 	struct ebd_server *s = arg;
-	unsigned work = run_volumes(s);
+	unsigned work = server_run_volumes(s);
 
 	if (mpn_unlikely(s->draining && !s->told && s->target != NULL))
 		leave(s);
@@ -493,6 +457,8 @@ ebd_server_idle(struct ebd_server *s, unsigned work)
 		mpn_idler_init(&s->idler, ebd_idle_policy(s->conf.idle));
 		s->idler_ready = true;
 	}
+	if (work == 0)
+		s->idler.answer_ns = ebd_server_answer_ns(s);
 	mpn_idler_round(&s->idler, work);
 }
 
@@ -513,19 +479,6 @@ ebd_server_quiet(const struct ebd_server *s)
 
 /* ---- The end ---- */
 
-static unsigned
-in_volumes(const struct ebd_server *s)
-{
-	unsigned n = 0, i;
-
-	for (i = 0; i < s->nb_exports; i++) {
-		if (s->exports[i]->volume == NULL)
-			continue;
-		n += vol_get_stats(s->exports[i]->volume)->in_flight;
-	}
-	return n;
-}
-
 /* Let what was accepted end, then wait for the volumes in any case: they write to our memory. */
 static void
 end_commands(struct ebd_server *s)
@@ -535,7 +488,7 @@ end_commands(struct ebd_server *s)
 
 	ebd_server_drain(s);
 	mpn_idler_init(&idler, MPN_IDLE_SLEEP);
-	while ((!ebd_server_quiet(s) && mpn_now_ns() < deadline) || in_volumes(s) > 0)
+	while ((!ebd_server_quiet(s) && mpn_now_ns() < deadline) || server_in_volumes(s) > 0)
 		mpn_idler_round(&idler, ebd_server_poll(s));
 }
 

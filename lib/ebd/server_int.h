@@ -58,6 +58,14 @@ struct server_nic {
 	bool ours; /* made by ebd_server_link_add() */
 };
 
+/* How long the volumes take to answer. */
+struct server_pace {
+	uint64_t since; /* cycles: when a request ended last, or the first one of all was there */
+	uint64_t commands; /* that had ended then */
+	uint64_t answer; /* cycles a request is under way, on average */
+	bool busy; /* something was under way the last time */
+};
+
 struct ebd_server {
 	struct ebd_server_conf conf;
 	char *eal;
@@ -82,7 +90,18 @@ struct ebd_server {
 	struct xfer_io *wait_first; /* commands without a descriptor, linked by priv */
 	struct xfer_io *wait_last;
 	uint64_t commands;
+	struct server_pace pace;
 };
+
+/* ---- server_volumes.c ---- */
+
+/*
+ * A round of the volumes. What they take is the storage personality's: its cycles, and none while others of its NICs
+ * have to wait for theirs. @return how much was done
+ */
+unsigned server_run_volumes(struct ebd_server *s);
+/* Requests that are under way in them. */
+unsigned server_in_volumes(const struct ebd_server *s);
 
 /* ---- export.c ---- */
 

@@ -21,6 +21,16 @@
 /* Before the first sleep, both: who was kept from running for a while has not looked in vain yet. */
 #define AWAKE_NS 1000000u
 #define AWAKE_ROUNDS 64
+/* A yield of so long has given the core to somebody. */
+#define GIVEN_NS 700u
+/*
+ * Where others want the core it is better to sleep while they make the answer than to come back again and again: a
+ * round that finds nothing costs them two switches. What comes meanwhile is taken all at once. A sleep ends some 50 us
+ * late, so that it delays an answer that takes this long by a half at most, and others by a quarter.
+ */
+#define NAP_ANSWER_NS 150000u
+#define NAP_PART 8
+#define NAP_MAX_NS 200000u
 
 /* How long to sleep after how long a silence: the longer it has lasted, the longer it may last. */
 static const struct {
@@ -50,14 +60,34 @@ mpn_idle_pause_ns(uint64_t silent_ns)
 }
 
 static void
-sleep_step(uint64_t idle_ns)
+sleep_for(uint64_t ns)
 {
-	struct timespec ts = {.tv_nsec = mpn_idle_pause_ns(idle_ns)};
+	struct timespec ts = {.tv_nsec = (long)ns};
 
-	if (idle_ns < AWAKE_NS)
-		(void)sched_yield();
-	else
-		(void)nanosleep(&ts, NULL);
+	(void)nanosleep(&ts, NULL);
+}
+
+static void
+yield(struct mpn_idler *idler, uint64_t now_ns)
+{
+	(void)sched_yield();
+	idler->wanted = mpn_now_ns() - now_ns >= GIVEN_NS;
+}
+
+/* In vain for longer than a switch takes. */
+static void
+give_way(struct mpn_idler *idler, uint64_t now_ns)
+{
+	uint64_t idle_ns = now_ns - idler->idle_since_ns;
+
+	if (idler->wanted && idler->answer_ns >= NAP_ANSWER_NS) {
+		idler->wanted = false;
+		sleep_for(MPN_MIN(idler->answer_ns / NAP_PART, (uint64_t)NAP_MAX_NS));
+	} else if (idle_ns < AWAKE_NS || idler->empty <= AWAKE_ROUNDS) {
+		yield(idler, now_ns);
+	} else {
+		sleep_for(mpn_idle_pause_ns(idle_ns));
+	}
 }
 
 void
@@ -75,14 +105,16 @@ mpn_idler_round(struct mpn_idler *idler, unsigned work)
 		return;
 	}
 	now_ns = mpn_now_ns();
-	if (idler->empty++ == 0)
+	if (idler->empty++ == 0) {
 		idler->idle_since_ns = now_ns;
+		idler->wanted = false;
+	}
 	if (now_ns - idler->idle_since_ns < SPIN_NS)
 		rte_pause();
-	else if (idler->policy == MPN_IDLE_YIELD || idler->empty <= AWAKE_ROUNDS)
+	else if (idler->policy == MPN_IDLE_YIELD)
 		(void)sched_yield();
 	else
-		sleep_step(now_ns - idler->idle_since_ns);
+		give_way(idler, now_ns);
 }
 
 enum mpn_idle

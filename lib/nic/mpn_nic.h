@@ -240,12 +240,16 @@ void mpn_nic_answer(struct mpn_nic *nic);
 /**
  * What a thread does between polls. Call it with the work the last round of all its NICs found:
  * spins, yields, or sleeps according to the policy. SLEEP yields for the first millisecond of silence,
- * then sleeps in steps of 50 us, and in longer ones (at most 1 ms) the longer the silence has lasted.
+ * then sleeps in steps of 50 us, and in longer ones (at most 1 ms) the longer the silence has lasted. It
+ * sleeps earlier when somebody else wants the core and what is waited for is known to take long.
  */
 struct mpn_idler {
 	enum mpn_idle policy;
 	uint32_t empty; /**< empty rounds in a row */
 	uint64_t idle_since_ns;
+	/** Set by the program: how long what it waits for takes lately, from asking to the answer; 0: not known. */
+	uint64_t answer_ns;
+	bool wanted; /**< the core, by others: the last yield gave it away */
 };
 /** Start with no round behind it; tell it of every round. */
 void mpn_idler_init(struct mpn_idler *idler, enum mpn_idle policy);

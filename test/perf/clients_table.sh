@@ -11,6 +11,8 @@
 #	an RBD volume	ebd perf -> ebd serve -> a Ceph cluster of one node, and fio's rbd engine -> the same
 #	a guest's disk	see compare-vhost.sh; and qemu-img bench inside an emulated machine, compared with nothing
 #
+# Of the volumes served it tells, too, who took how much time of a core for a read.
+#
 #	clients_table.sh --build DIR [--quick] [--only plugin|nbd|rbd|vhost|guest]...
 set -eu
 BUILD='' runs=7 seconds=4 size=512M rbd_size=64M quick=() only=()
@@ -68,15 +70,74 @@ fio_rbd() {
 		--size="$rbd_size"
 }
 
-# A server that shares its core with who asks it: nobody spins.
+# A server that shares its core with who asks it: nobody spins, and both sleep while others make the answers.
 ebd_iops() { # VOLUME
 	timeout -k 5 60 "$EBD" perf --link "virtio:$T/ebd.sock" "$1" --rw randread --bs 4k --depth 32 \
-		--time "${seconds}s" --warmup 200ms --idle yield --json >perf.json 2>perf.log || die "ebd perf $1"
+		--time "${seconds}s" --warmup 200ms --idle sleep --json >perf.json 2>perf.log || die "ebd perf $1"
 	json_get perf.json iops | cut -d. -f1
 }
 
 backend_iops() { # KIND NAME [CONNECTIONS]
 	timeout -k 5 60 "$BACKEND" "$1" "$2" "$seconds" 32 "${@:3}" 2>>backend.log | sed -n 's/^iops //p'
+}
+
+# ---- Who took the cores ----
+
+back_end= # the process of a back end that both sides ask; none: nobody wants to know
+
+# Nanoseconds that threads have run so far.
+ran_ns() { # THREAD...
+	cat "${@/%//schedstat}" 2>/dev/null | awk '{ n += $1 } END { printf "%.0f", n }'
+}
+
+# Our server does not run then.
+theirs_taking() { # COMMAND...
+	local active=()
+
+	taking took.theirs "$@"
+}
+
+# Run a side, give its IOPS, and add a line of microseconds a read to FILE: who measures, the server's own thread,
+# the others of its process, the back end.
+taking() { # FILE COMMAND...
+	local file=$1 server=${active[0]:-} own=0 all=0 back iops
+
+	shift
+	if [ -z "$back_end" ]; then
+		"$@"
+		return
+	fi
+	[ -z "$server" ] || own=$(ran_ns "/proc/$server/task/$server") all=$(ran_ns "/proc/$server/task"/*)
+	back=$(ran_ns "/proc/$back_end/task"/*)
+	iops=$("$@" && times >took.times)
+	echo "$iops"
+	is_number "$iops" || return 1
+	if [ -n "$server" ]; then
+		own=$(($(ran_ns "/proc/$server/task/$server") - own))
+		all=$(($(ran_ns "/proc/$server/task"/*) - all))
+	fi
+	back=$(($(ran_ns "/proc/$back_end/task"/*) - back))
+	# Ours has warmed up for a fifth of a second. The second line of times is of the children: 0m1.234s 0m0.567s
+	awk -v reads=$((iops * seconds + ${server:+iops / 5} + 0)) -v own="$own" -v all="$all" -v back="$back" 'NR == 2 {
+		gsub(/s/, "")
+		split($1, u, "m")
+		split($2, k, "m")
+		client = (u[1] + k[1]) * 60 + u[2] + k[2]
+		printf "%.2f %.2f %.2f %.2f\n", client * 1e6 / reads, own / reads / 1e3, (all - own) / reads / 1e3,
+			back / reads / 1e3
+	}' took.times >>"$file"
+}
+
+# A line of medians of what taking() has noted.
+tell_shares() { # NAME FILE
+	local i line="| $1 |" all=0 one
+
+	for i in 1 2 3 4; do
+		one=$(cut -d' ' -f$i "$2" | spread | cut -d' ' -f1)
+		line+=" $(printf %.1f "$one") |"
+		all=$(awk -v a="$all" -v b="$one" 'BEGIN { print a + b }')
+	done
+	shares+=("$line $(printf %.1f "$all") |")
 }
 
 # ---- The table ----
@@ -100,12 +161,13 @@ row() { # NAME COMPARED_WITH WANTED [OURS...] -- [THEIRS...]
 	: >ours
 	: >theirs
 	: >ratios
+	rm -f took.ours took.theirs
 	for _ in $(seq "$runs"); do
 		# Who does not measure must not run.
 		[ ${#active[@]} -eq 0 ] || kill -STOP "${active[@]}"
-		b=$("$@") || b=
+		b=$(theirs_taking "$@") || b=
 		[ ${#active[@]} -eq 0 ] || kill -CONT "${active[@]}"
-		a=$("${ours[@]}") || a=
+		a=$(taking took.ours "${ours[@]}") || a=
 		is_number "$a" && is_number "$b" || die "$name: a run gave no number"
 		echo "$a" >>ours
 		echo "$b" >>theirs
@@ -114,6 +176,9 @@ row() { # NAME COMPARED_WITH WANTED [OURS...] -- [THEIRS...]
 	read -r ratio low high <<<"$(spread <ratios)"
 	print_row "$name" "$other" "$(spread <ours | cut -d' ' -f1)" "$(spread <theirs | cut -d' ' -f1)" \
 		"$ratio" "$low" "$high" "$wanted"
+	[ -n "$back_end" ] && [ -n "$wanted" ] || return 0
+	tell_shares "$name" took.ours
+	tell_shares "... $other" took.theirs
 }
 
 print_row() { # NAME COMPARED_WITH OURS THEIRS RATIO LOW HIGH WANTED
@@ -186,6 +251,7 @@ measure_plugin() {
 measure_nbd() {
 	local uri="nbd+unix:///?socket=$T/mem.sock" connections
 
+	back_end=$memory
 	for connections in 1 4; do
 		serve "nbd=nbd:$uri,connections=$connections"
 		row "a volume nbd:, $connections connection(s), served" "libnbd" 0.8 ebd_iops nbd -- \
@@ -195,6 +261,7 @@ measure_nbd() {
 			backend_iops volume "nbd:$uri,connections=$connections" -- \
 			backend_iops libnbd "$uri" "$connections"
 	done
+	back_end=
 }
 
 # What ceph_lib.sh has of the system tests' lib.sh, whose failure is ours.
@@ -224,6 +291,7 @@ measure_rbd() {
 	# shellcheck source=test/system/ceph_lib.sh
 	. "$here/../system/ceph_lib.sh"
 	ceph_up p
+	back_end=$LAST_PID
 	in_ceph rbd create --size "$rbd_size" p/disk || die "no image"
 	CEPH_CONF=$CEPH_CONF fill --ioengine=rbd --clientname=admin --pool=p --rbdname=disk --size="$rbd_size"
 	serve "rbd=rbd:p/disk,conf=$CEPH_CONF"
@@ -231,6 +299,7 @@ measure_rbd() {
 	end_ours
 	row "the same back end without a server" "fio's rbd engine" "" \
 		backend_iops volume "rbd:p/disk,conf=$CEPH_CONF" -- fio_rbd
+	back_end=
 }
 
 measure_vhost() {
@@ -261,7 +330,7 @@ measure_guest() {
 	notes+=("Inside the machine the emulation of its processor is what is measured; the row above leaves it out.")
 }
 
-notes=()
+notes=() shares=()
 memory=
 echo "4 KiB random reads, 32 at a time. IOPS are medians of $runs runs of $seconds s each, the sides in turns; all"
 echo "processes of a side share the two cores."
@@ -278,6 +347,14 @@ fi
 ! wanted rbd || measure_rbd
 ! wanted vhost || measure_vhost
 ! wanted guest || measure_guest
+if [ ${#shares[@]} -gt 0 ]; then
+	echo
+	echo "Microseconds of a core for each read; librbd has threads of its own, in whatever process uses it:"
+	echo
+	echo "| | client | server: its thread | its back end's threads | NBD server or OSD | all |"
+	echo "|---|---:|---:|---:|---:|---:|"
+	printf '%s\n' "${shares[@]}"
+fi
 if [ ${#notes[@]} -gt 0 ]; then
 	echo
 	printf '%s\n' "${notes[@]}"

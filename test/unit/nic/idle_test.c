@@ -6,6 +6,7 @@
  * the kernel counts that.
  */
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -88,6 +89,57 @@ test_work_keeps_awake(void **state)
 	assert_int_equal(sleeps_so_far(), before);
 }
 
+/* ---- Somebody else on the same core ---- */
+
+static int rival_stop;
+
+static void *
+want_the_core(void *arg)
+{
+	while (__atomic_load_n(&rival_stop, __ATOMIC_RELAXED) == 0)
+		(void)sched_yield();
+	return NULL;
+}
+
+/* The shortest of many silences, some of which others have broken. */
+static uint64_t
+shortest_until_sleep(uint64_t answer_ns)
+{
+	uint64_t shortest = UINT64_MAX;
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct mpn_idler idler;
+		uint64_t ns;
+
+		mpn_idler_init(&idler, MPN_IDLE_SLEEP);
+		idler.answer_ns = answer_ns;
+		ns = idle_until_sleep(&idler);
+		shortest = MPN_MIN(shortest, ns);
+	}
+	return shortest;
+}
+
+static void
+test_long_answers_are_waited_for_asleep_where_others_want_the_core(void **state)
+{
+	cpu_set_t all, one;
+	pthread_t rival;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	rival_stop = 0;
+	assert_int_equal(pthread_create(&rival, NULL, want_the_core, NULL), 0);
+	assert_true(shortest_until_sleep(MS_NS) < MS_NS);
+	/* Not known, and too short to sleep through. */
+	assert_true(shortest_until_sleep(0) >= MS_NS);
+	assert_true(shortest_until_sleep(MS_NS / 10) >= MS_NS);
+	__atomic_store_n(&rival_stop, 1, __ATOMIC_RELAXED);
+	assert_int_equal(pthread_join(rival, NULL), 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+}
+
 static void
 test_the_longer_the_silence_the_longer_the_pause(void **state)
 {
@@ -124,6 +176,8 @@ main(void)
 		cmocka_unit_test(test_spin_and_yield_never_sleep),
 		cmocka_unit_test(test_sleep_begins_after_a_millisecond_of_silence),
 		cmocka_unit_test(test_work_keeps_awake),
+		cmocka_unit_test(
+			test_long_answers_are_waited_for_asleep_where_others_want_the_core),
 		cmocka_unit_test(test_the_longer_the_silence_the_longer_the_pause),
 		cmocka_unit_test(test_default_depends_on_cores),
 	};
