@@ -20,13 +20,14 @@ setup_set() {
 	test) # the second compiler and its run-time, checkers, judges and rivals
 		echo git make libcmocka-dev clang clang-format libclang-rt-14-dev shellcheck doxygen \
 			tshark iproute2 iputils-ping util-linux procps e2fsprogs xfsprogs fdisk nbdkit nbdkit-plugin-dev \
-			libnbd-bin qemu-utils fuse3 fio dpkg-dev ceph-mon ceph-osd ceph-mgr ceph-common
+			libnbd-bin qemu-utils fuse3 fio dpkg-dev ceph-mon ceph-osd ceph-mgr ceph-common \
+			iperf3 busybox-static
 		;;
 	heavy) # machines with their firmware, and what runs in them; --quick needs none
 		echo qemu-system-x86 busybox-static
 		;;
 	bench) # what devtools/bench.sh compares with, and how it counts
-		echo util-linux nbdkit fio valgrind
+		echo util-linux nbdkit fio valgrind iproute2 iputils-ping iperf3
 		;;
 	*)
 		echo "setup.sh: '$1': expected build, demo, test, heavy or bench" >&2

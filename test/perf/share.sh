@@ -250,9 +250,12 @@ row '... half of what the client receives' 0.90 "$T/junk_client"
 row 'twice the questions an echo can answer: answers to the peak' 0.90 "$T/twice"
 echo "| storage frames dropped in queues under all of the above | 0 | $dropped |"
 if [ ${#churn[@]} -gt 0 ] && $can_tap; then
-	run_here env MPNIC_BUILD="$BUILD" "$src/test/system/churn.sh" "${churn[@]}" >"$T/churn.out" 2>&1 ||
-		die "$(tail -n 3 "$T/churn.out")"
-	echo '| a personality started, stopped, unloaded, loaded every second for a minute, beside 10 GiB copied and verified: wrong bytes, lost requests | 0, 0 | 0, 0 |'
+	rc=0
+	run_here env MPNIC_BUILD="$BUILD" "$src/test/system/churn.sh" "${churn[@]}" >"$T/churn.out" 2>&1 || rc=$?
+	[ $rc -eq 0 ] || [ $rc -eq 77 ] || die "$(tail -n 3 "$T/churn.out")"
+	[ $rc -ne 0 ] || printf '| %s: wrong bytes, lost requests | 0, 0 | 0, 0 (%s) |\n' \
+		'a personality started, stopped, unloaded, loaded every second for a minute, beside 10 GiB copied and verified' \
+		"$(tail -n 1 "$T/churn.out")"
 fi
 echo
 awk '{ printf "Probe, p99: alone %.1f µs, beside storage %.1f µs under `prio-drr`, %.1f µs under `fifo`.\n", $1 / 1000, $2 / 1000, $3 / 1000 }' \

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 the mpnic authors
 #
-# The network personality beside storage on one vhost port: two hosts ping each other and send a file over
-# TCP while a volume is copied over the same link. Nothing of either may be lost or changed.
+# The network personality beside storage on one vhost port: a host gets its address by DHCP, two hosts ping each
+# other, send a file over TCP and measure with iperf3, while a volume is copied over the same link. Nothing of
+# either may be lost or changed.
 #
 #	net.sh MTU
 . "$(dirname "$0")/lib.sh"
@@ -12,6 +13,8 @@ mtu=${1:-9000}
 need_root "network namespaces and tap interfaces"
 need ping
 need python3
+need busybox
+need iperf3
 [ -c /dev/net/tun ] || skip "no /dev/net/tun"
 ns=mpn$$
 netns_add "${ns}a"
@@ -47,6 +50,45 @@ with open("tcp.data", "rb") as f:
 	same tcp.data tcp.copy
 }
 
+# Host b gets its address from host a: broadcasts, and frames to somebody who has no address yet.
+get_address() {
+	cat >udhcpd.conf <<-END
+		start 10.66.0.2
+		end 10.66.0.2
+		interface mpn0
+		max_leases 1
+		lease_file $T/leases
+		pidfile $T/udhcpd.pid
+		option subnet 255.255.255.0
+	END
+	: >leases
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\n[ "$1" != bound ] || ip addr add "$ip/$mask" dev "$interface"\n' >lease.sh
+	chmod +x lease.sh
+	start udhcpd "${a[@]}" busybox udhcpd -f udhcpd.conf
+	timeout 30 "${b[@]}" busybox udhcpc -i mpn0 -n -q -f -t 10 -T 1 -s "$T/lease.sh" >udhcpc.out 2>&1 ||
+		fail "no address: $(cat udhcpc.out udhcpd.err)"
+	ip -n "${ns}b" -o addr show mpn0 | grep -q 'inet 10.66.0.2/24' || fail "another address: $(cat udhcpc.out)"
+	send udhcpd TERM
+	reap udhcpd 10
+}
+
+# TCP in both directions, and UDP.
+measure() {
+	local how
+
+	for how in '' -R '-u -b 5M'; do
+		start iperf "${a[@]}" iperf3 -s -1 -B 10.66.0.1 --forceflush
+		wait_for 10 grep -q listening iperf.out || fail "iperf3: $(cat iperf.err)"
+		# shellcheck disable=SC2086
+		timeout 30 "${b[@]}" iperf3 -c 10.66.0.1 -t 1 $how >iperf.client 2>&1 ||
+			fail "iperf3 $how: $(tail -n 2 iperf.client)"
+		grep -q 'receiver' iperf.client || fail "iperf3 $how: $(tail -n 4 iperf.client)"
+		reap iperf 20
+		[ "$RC" -eq 0 ] || fail "iperf3 -s ended with status $RC"
+	done
+}
+
 # The smaller the frames, the smaller the commands and the longer it takes.
 make_image disk.img $((mtu < 4000 ? 16384 : 32768))
 dd if=/dev/urandom of=tcp.data bs=1M count=8 status=none
@@ -66,7 +108,7 @@ wait_for 10 has_carrier "${ns}a" yes || fail "no carrier with a peer"
 ip -n "${ns}b" addr add 10.66.0.2/24 dev mpn0
 "${b[@]}" ping -q -c 20 -i 0.05 -W 5 10.66.0.1 >ping.out || fail "ping: $(tail -n 2 ping.out)"
 "${b[@]}" ping -q -c 5 -i 0.05 -W 5 -M 'do' -s $((mtu - 28)) 10.66.0.1 >ping.out ||
-	fail "ping with the largest frames: $(tail -n 2 ping.out)"
+	fail "ping with the largest frames: $(cat ping.out)"
 send_file
 is_gone "${PIDS[copy]}" && fail "the copy ended before the network was tried: a slower volume is needed"
 
@@ -92,6 +134,19 @@ wait_for 10 "${b[@]}" ping -q -c 1 -W 1 10.66.0.1 >ping.out || fail "ping after 
 reap copy 60
 [ "$RC" -eq 0 ] || fail "the second copy ended with status $RC"
 same disk.img out.img
+
+# What hosts do, while storage does what it can.
+start load "${b[@]}" "$EBD" perf --link "virtio:$T/l.sock" --net mpn0 --mtu "$mtu" disk --rw randread --bs 16k \
+	--depth 16 --time 100s --json
+wait_for 30 has_carrier "${ns}a" yes || fail "no carrier with the load"
+wait_for 10 ip -n "${ns}b" link show mpn0 >link.out || fail "no interface"
+get_address
+measure
+is_gone "${PIDS[load]}" && fail "the load ended before: $(cat load.err)"
+send load INT
+reap load 20
+[ "$RC" -eq 0 ] || fail "the load ended with status $RC: $(cat load.err)"
+grep -q '"errors": 0' load.out || fail "requests failed: $(cat load.out)"
 stop_server server
 
 # A name that is taken, and one that cannot be: one line, nothing left.
