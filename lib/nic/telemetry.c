@@ -217,7 +217,12 @@ print_link(struct mpn_nic *nic, struct mpn_out *o)
 	mpn_out_u64(o, "port_id", info->port_id);
 	mpn_out_mac(o, "mac", info->mac);
 	mpn_out_bool(o, "link_up", nic->link_up);
+	mpn_out_bool(o, "removed", info->removed);
 	mpn_out_u64(o, "mtu", info->mtu);
+	mpn_out_str(o, "scheduler", nic->sched->name);
+	mpn_out_str(o, "held_by", info->held_by);
+	mpn_out_u64(o, "held_ns", info->held_ns);
+	mpn_out_str(o, "process_of", info->process_of);
 	mpn_out_object(o, "counters");
 #define X(name, text) mpn_out_u64(o, #name, nic->stats.name);
 	MPN_NIC_COUNTER_LIST(X)
@@ -247,6 +252,13 @@ print_delay(struct mpn_nic *nic, struct mpn_out *o)
 		mpn_personality_print_delays(nic->pers[i], o);
 		mpn_out_close(o);
 	}
+	return 0;
+}
+
+static int
+print_map(struct mpn_nic *nic, struct mpn_out *o)
+{
+	mpn_nic_print_map(nic, o);
 	return 0;
 }
 
@@ -285,6 +297,8 @@ register_commands(void)
 	nic_telemetry_add("/mpnic/delay",
 		"How long frames waited in the flows of a NIC's personalities. Parameters: NIC",
 		print_delay);
+	nic_telemetry_add("/mpnic/map",
+		"Which lcore runs what of a NIC, and how busy it is. Parameters: NIC", print_map);
 	nic_telemetry_add("/mpnic/personality",
 		"What the personalities of a NIC say of themselves. Parameters: NIC[,FIRST]",
 		print_personality);

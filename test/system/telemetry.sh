@@ -42,7 +42,7 @@ grows() {
 wait_for 10 grows 0 || fail "no payload was told"
 before=$(number rx_store)
 wait_for 10 grows "$before" || fail "payload does not grow"
-for topic in link flow personality volume; do
+for topic in link flow delay map personality volume; do
 	ask server "/mpnic/$topic,nic0"
 	says "\"/mpnic/$topic\": ?\{\""
 done
@@ -75,6 +75,11 @@ wait_for 20 test -S "$RUNTIME_DIRECTORY/dpdk/mpnic-${PIDS[mpnic]}/dpdk_telemetry
 wait_for 20 has_nic || fail "mpnic has no NIC"
 ask mpnic /mpnic/link
 says '"driver":"net_ring"'
+says '"scheduler":"fifo"'
+says '"process_failed":0'
+ask mpnic /mpnic/map
+says '"own_thread":1'
+says '"spread":0'
 echo "personality define net_ring0 storage" >&3
 echo "vlan add net_ring0 100.20 storage" >&3
 has_vlan() {
