@@ -80,6 +80,7 @@ ninja -C "$build" >/dev/null
 T=$(mktemp -d)
 section_pid=
 leave() {
+	trap '' INT TERM
 	[ -z "$section_pid" ] || kill "$section_pid" 2>/dev/null || true
 	[ -z "$section_pid" ] || wait "$section_pid" 2>/dev/null || true
 	rm -rf "$T"

@@ -17,7 +17,9 @@ command -v setpriv >/dev/null || BOUND=()
 finish() { # [STATUS]
 	local pid rc=${1:-$?}
 
-	trap - EXIT INT TERM
+	# Once begun it is finished, who ever asks again.
+	trap - EXIT
+	trap '' INT TERM
 	for pid in "${pids[@]}"; do
 		kill -CONT "$pid" 2>/dev/null || true
 		kill "$pid" 2>/dev/null || true

@@ -41,6 +41,7 @@ fi
 leave() {
 	local ns rc=$?
 
+	trap '' INT TERM
 	for ns in "${namespaces[@]}"; do
 		ip netns del "$ns" 2>/dev/null || true
 	done

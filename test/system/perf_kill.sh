@@ -33,6 +33,8 @@ for _ in 1 2; do
 	NETNS+=("mpns$pid" "mpnc$pid")
 	wait_for 60 serves || fail "nothing runs: $(cat share.err)"
 	send share "$1"
+	# Who asks twice, as a parent that dies does after it has asked, breaks nothing off.
+	[ "$1" = KILL ] || kill -TERM "$pid" 2>/dev/null
 	# No command in front of bash holds the signal up.
 	reap share 15
 	wait_for 10 nothing || fail "after $1 there is still: $(left)"
