@@ -178,8 +178,11 @@ mpn_personality_error(struct mpn_personality *p, int err, const char *cause)
 void
 personality_raise(struct mpn_personality *p, enum mpn_nic_event ev)
 {
-	if (p->nb_news == NIC_MAX_NEWS)
-		memmove(&p->news[0], &p->news[1], --p->nb_news);
+	if (p->nb_news == NIC_MAX_NEWS) {
+		for (unsigned i = 1; i < NIC_MAX_NEWS; i++)
+			p->news[i - 1] = p->news[i];
+		p->nb_news--;
+	}
 	p->news[p->nb_news++] = (uint8_t)ev;
 	atomic_store_explicit(&p->nic->link_dirty, true, memory_order_release);
 }
@@ -192,7 +195,7 @@ personality_tell_news(struct mpn_personality *p)
 	unsigned n = p->nb_news;
 	uint8_t news[NIC_MAX_NEWS];
 
-	memcpy(news, p->news, n);
+	memcpy(news, p->news, sizeof(news));
 	p->nb_news = 0;
 	for (unsigned i = 0; i < n; i++) {
 		memcpy(nic->info.process_of, p->name, sizeof(nic->info.process_of));
