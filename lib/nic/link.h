@@ -67,6 +67,7 @@ struct link_user {
 	uint16_t posted; /* by it, at the last look, modulo 65536 */
 	unsigned free; /* at the last look */
 	uint64_t since_ns; /* neither has changed since then */
+	unsigned batch; /* it posts so many at a time at least */
 	unsigned ignored; /* frames that it may have taken all the same */
 };
 

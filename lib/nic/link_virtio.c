@@ -30,7 +30,7 @@
 #define USER_RX_RING 0 /* a user receives on it what is sent on the first queue */
 /* A user that posts nothing so long gives back in batches, of no more than this, or is not running. */
 #define STILL_NS 50000
-#define BATCH 64
+#define MAX_BATCH 64
 #define ASLEEP_NS 1000000
 
 /* On a thread of the driver's. Each event is told once. */
@@ -76,7 +76,7 @@ static uint16_t
 look_at_ring(struct link_user *u, unsigned *n)
 {
 	unsigned nb = atomic_load(&u->nb);
-	uint16_t seen, used = 0;
+	uint16_t seen, posted = 0;
 	int vid;
 
 	*n = 0;
@@ -84,22 +84,25 @@ look_at_ring(struct link_user *u, unsigned *n)
 	vid = atomic_load(&u->vid);
 	if (vid >= 0) {
 		*n = rte_vhost_avail_entries(vid, USER_RX_RING);
-		(void)rte_vhost_get_vring_base(vid, USER_RX_RING, &seen, &used);
+		(void)rte_vhost_get_vring_base(vid, USER_RX_RING, &seen, &posted);
 	}
 	atomic_store_explicit(&u->looks, false, memory_order_release);
+	posted = (uint16_t)(posted + *n);
 	if (vid < 0 || nb != u->looked_at) {
 		u->most = 0;
 		u->ignored = 0;
+		u->batch = MAX_BATCH;
+		u->posted = posted;
 	}
 	u->looked_at = nb;
-	return (uint16_t)(used + *n);
+	return posted;
 }
 
 /*
  * What is not free is unsent: a user fills its ring up again as it takes frames out. One that does so in
  * batches, or does not run just now, only seems to leave them: when it has posted nothing for a while they are
  * not counted until it does. (How many are free says nothing of that: where we send as fast as it takes they are
- * always as many.) One that sleeps should not wake up to a full ring: a whole batch of it, and then little.
+ * always as many.) One that sleeps should not wake up to a full ring: a batch more, and then little.
  */
 unsigned
 vhost_unsent(struct link *l, uint64_t now_ns)
@@ -110,11 +113,14 @@ vhost_unsent(struct link *l, uint64_t now_ns)
 
 	u->most = MPN_MAX(u->most, n);
 	unsent = u->most - n;
-	if (posted != u->posted)
+	if (posted != u->posted) {
+		/* The least that it has posted at a time, of late. */
+		u->batch = MPN_MIN((uint16_t)(posted - u->posted), u->batch + 1u);
 		u->ignored = 0;
+	}
 	if (posted != u->posted || n != u->free) {
 		u->since_ns = now_ns;
-	} else if (now_ns - u->since_ns >= (u->ignored < BATCH ? STILL_NS : ASLEEP_NS)) {
+	} else if (now_ns - u->since_ns >= (u->ignored < u->batch ? STILL_NS : ASLEEP_NS)) {
 		u->since_ns = now_ns;
 		u->ignored = unsent;
 	}
