@@ -27,13 +27,14 @@ static int
 export_volume(struct ebd_server *s, const struct tool_conf *conf, const char *text)
 {
 	const char *eq = strchr(text, '=');
-	char name[EBD_NAME_LEN];
+	char name[EBD_NAME_LEN], what[EBD_NAME_LEN + 8];
 	int rc;
 
 	/* tool_set_volume() has checked the form. */
 	(void)snprintf(name, sizeof(name), "%.*s", (int)(eq - text), text);
 	rc = ebd_export_add(s, name, eq + 1);
-	return rc != 0 ? tool_report(conf, -rc, "--volume", text) : TOOL_GO_ON;
+	(void)snprintf(what, sizeof(what), "volume %s", name);
+	return rc != 0 ? tool_report(conf, -rc, what, eq + 1) : TOOL_GO_ON;
 }
 
 static int

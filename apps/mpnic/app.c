@@ -13,6 +13,17 @@
 
 /* ---- Running ---- */
 
+unsigned
+app_poll_nics(const struct app *app)
+{
+	struct mpn_nic *nic;
+	unsigned work = 0, i;
+
+	for (i = 0; app->running && (nic = mpn_nic_get(i)) != NULL; i++)
+		work += mpn_nic_poll(nic);
+	return work;
+}
+
 void
 app_start(struct app *app)
 {

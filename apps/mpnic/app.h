@@ -45,6 +45,9 @@ app_of(struct shell *sh)
 	return mpn_container_of(sh, struct app, shell);
 }
 
+/** One round of all NICs, as long as they are polled. @return what there was to do */
+unsigned app_poll_nics(const struct app *app);
+
 /** Start and stop polling. */
 void app_start(struct app *app);
 void app_stop(struct app *app);

@@ -152,6 +152,13 @@ app_forget_volumes(void)
 
 /* ---- Commands ---- */
 
+/* While a volume's back end is waited for. */
+static int
+poll_meanwhile(void *app)
+{
+	return (int)app_poll_nics(app);
+}
+
 static int
 need_server(struct shell *sh)
 {
@@ -159,7 +166,8 @@ need_server(struct shell *sh)
 
 	if (app->server != NULL)
 		return 0;
-	app->server = ebd_server_create(&(struct ebd_server_conf){0});
+	app->server = ebd_server_create(
+		&(struct ebd_server_conf){.background = poll_meanwhile, .background_arg = app});
 	if (app->server == NULL)
 		return shell_fail(sh, -errno, "%s", app_reason(-errno));
 	return app_serve_nics(app);

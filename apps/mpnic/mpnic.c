@@ -219,11 +219,8 @@ make_nics(const struct app_conf *conf)
 static unsigned
 poll_all(struct app *app)
 {
-	struct mpn_nic *nic;
-	unsigned work = 0, i;
+	unsigned work = app_poll_nics(app);
 
-	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++)
-		work += mpn_nic_poll(nic);
 	if (app->server != NULL)
 		work += ebd_server_poll(app->server);
 	return work;

@@ -70,3 +70,9 @@ mpn_log_last_error(void)
 {
 	return last_error;
 }
+
+void
+mpn_log_adopt_error(const char *line)
+{
+	(void)snprintf(last_error, sizeof(last_error), "%s", line);
+}

@@ -33,4 +33,7 @@ int mpn_log_err(int e, const char *topic, const char *fmt, ...) MPN_PRINTF(3, 4)
 /** The last error line of this thread, whether it was shown or not; "" when there was none. */
 const char *mpn_log_last_error(void);
 
+/** Another thread's last error is this thread's now; nothing is written. */
+void mpn_log_adopt_error(const char *line);
+
 #endif

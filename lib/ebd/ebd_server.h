@@ -46,8 +46,11 @@ struct ebd_server_conf {
 	bool ceiling;
 	const char *
 		first_link; /**< link the EAL is started for; NULL: the first ebd_server_link_add() */
-	/** Called while ebd_server_link_add() waits for the other end of a link that needs one to come
-	 *  up (virtio, a memif client), with background_arg; -errno: it gives up. NULL: nothing. */
+	/**
+	 * Called with background_arg while ebd_server_link_add() waits for the other end of a link that needs one
+	 * to come up (virtio, a memif client): -errno makes it give up; and while ebd_export_add() of a server that
+	 * is polled waits for a back end: a program polls its own NICs there. NULL: nothing.
+	 */
 	int (*background)(void *arg);
 	void *background_arg;
 };
@@ -77,7 +80,8 @@ int ebd_server_link_add(struct ebd_server *s, const char *link);
 int ebd_server_nic_add(struct ebd_server *s, struct mpn_nic *nic);
 /**
  * Export a volume. spec as in "file:disk.img", "mem:1G", "delay:read=5ms:mem:64M". Add links first: a
- * volume in memory is then made of memory that they can send from without a copy.
+ * volume in memory is then made of memory that they can send from without a copy. A server that is polled goes on
+ * meanwhile, whatever the back end takes.
  * @return 0; -EEXIST (name), -EINVAL (name, spec), -ENOSPC, or what opening the volume gave
  */
 int ebd_export_add(struct ebd_server *s, const char *name, const char *spec);

@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include <rte_cycles.h>
@@ -314,54 +313,6 @@ ebd_server_nic_add(struct ebd_server *s, struct mpn_nic *nic)
 
 /* ---- Exports ---- */
 
-static void *
-alloc_volume_memory(size_t bytes, MPN_UNUSED void *ctx)
-{
-	void *mem = st_arena_alloc_on(-1, bytes, 0);
-
-	if (mem != NULL)
-		return mem;
-	/* More than the EAL has: frames from it are copied then. */
-	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return mem != MAP_FAILED ? mem : NULL;
-}
-
-static void
-free_volume_memory(void *mem, size_t bytes, MPN_UNUSED void *ctx)
-{
-	if (st_arena_owns(mem, bytes))
-		st_arena_free(mem);
-	else
-		(void)munmap(mem, bytes);
-}
-
-/* Drivers that read frames by CPU can do so anywhere; others need memory of the EAL. */
-static bool
-wants_eal_memory(const struct ebd_server *s)
-{
-	const struct st_nic *n;
-	unsigned i;
-
-	for (i = 0; i < s->nb_nics; i++) {
-		n = st_nic_find(s->nics[i].nic);
-		if (n != NULL && !n->info.tx_any_memory && n->multi_segs)
-			return true;
-	}
-	return false;
-}
-
-static int
-open_volume(struct ebd_server *s, const char *spec, struct volume **v)
-{
-	int rc;
-
-	if (wants_eal_memory(s))
-		vol_mem_set_allocator(alloc_volume_memory, free_volume_memory, NULL);
-	rc = vol_open_spec(spec, v);
-	vol_mem_set_allocator(NULL, NULL, NULL);
-	return rc;
-}
-
 /* As xfer_tgt_export_add() does: the two have the same indices. */
 static unsigned
 find_place(const struct ebd_server *s)
@@ -410,13 +361,15 @@ ebd_export_add(struct ebd_server *s, const char *name, const char *spec)
 	if (e == NULL)
 		return mpn_err(ENOMEM);
 	e->server = s;
-	rc = open_volume(s, spec, &e->volume);
+	rc = server_open_volume(s, spec, &e->volume);
 	if (rc < 0) {
 		free(e);
 		return rc;
 	}
 	export_fill_geometry(e, name);
-	if (e->geometry.block_size > EXPORT_MAX_BLOCK)
+	/* Others may have come and gone meanwhile. */
+	rc = check_name(s, name);
+	if (rc == 0 && e->geometry.block_size > EXPORT_MAX_BLOCK)
 		rc = mpn_log_err(EINVAL, "ebd",
 			"volume '%s': blocks of %u bytes: expected at most %u", name,
 			e->geometry.block_size, EXPORT_MAX_BLOCK);
@@ -443,6 +396,7 @@ ebd_server_poll(struct ebd_server *s)
 {
 	unsigned work = 0, i;
 
+	s->polled = true;
 	for (i = 0; i < s->nb_nics; i++) {
 		if (s->nics[i].ours)
 			work += mpn_nic_poll(s->nics[i].nic);

@@ -72,6 +72,8 @@ struct ebd_server {
 	struct st_target *target; /* made for the first NIC */
 	struct mpn_idler idler;
 	bool idler_ready;
+	bool polled; /* clients may be here */
+	bool opening; /* a volume, while it goes on */
 	bool draining;
 	bool away; /* run_server() is called on the lcore of the storage personalities */
 	bool told; /* draining: the clients know, or do not listen */
@@ -114,6 +116,10 @@ void *export_map(void *user, const struct xfer_io *io);
 /* Close the volumes of exports that were removed and have nothing to do any more. */
 void export_end_leaving(struct ebd_server *s);
 void export_fill_geometry(struct export *e, const char *name);
+
+/* ---- open.c ---- */
+
+int server_open_volume(struct ebd_server *s, const char *spec, struct volume **v) MPN_MUST_CHECK;
 
 /* ---- access.c ---- */
 

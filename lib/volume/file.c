@@ -78,6 +78,8 @@ parse_args(const struct volume *v, const char *spec, struct file_args *a)
 static int
 refuse_open(const struct file_args *a, int err)
 {
+	if (err == ENOENT && a->size != 0)
+		return mpn_log_err(err, "volume", "'%s': there is no such directory", a->path);
 	if (err == ENOENT)
 		return mpn_log_err(
 			err, "volume", "'%s': no such file; size=SIZE would make one", a->path);

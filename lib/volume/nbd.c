@@ -60,7 +60,7 @@ parse_args(const struct volume *v, const char *spec, struct nbd_args *a)
 	a->connections = 0;
 	a->fail_after_ns = 30000000000;
 	if (mpn_parse_item(&spec, a->uri, sizeof(a->uri)) != 1 || strncmp(a->uri, "nbd", 3) != 0)
-		return vol_bad_arg(v, "", spec,
+		return vol_bad_arg(v, "", a->uri,
 			"a URI such as nbd://host/export or nbd+unix:///?socket=/run/nbd.sock");
 	while ((rc = mpn_parse_kv(&spec, key, sizeof(key), value, sizeof(value))) == 1) {
 		rc = parse_option(v, a, key, value);

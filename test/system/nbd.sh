@@ -74,6 +74,14 @@ same in.img out.img
 # A request of the other volume may wait for its own server, not for the one that hangs.
 expect_ok 60 perf --link "$CLIENT_LINK" cow --rw randread --bs 4k --depth 4 --ops 200 --json
 [ "$(json errors)" = 0 ] || fail "reads failed while another volume hung"
+# Nor does anybody wait for a volume that is added and whose server says nothing: it takes 10 s until that is refused.
+start adding timeout 60 "$EBD" ctl --control "$T/ctl.sock" add "late=nbd:nbd+unix:///?socket=$T/k.sock"
+begin=$SECONDS
+expect_ok 60 info --link "$CLIENT_LINK" cow
+[ $((SECONDS - begin)) -lt 5 ] || fail "a client waited $((SECONDS - begin)) s for a volume that was being added"
+is_gone "${PIDS[adding]}" && fail "a volume whose server says nothing was refused at once: $(cat adding.out)"
+reap adding 40
+grep -q "cannot connect: no answer" adding.out || fail "not a word of its server: $(cat adding.out)"
 is_gone "${PIDS[waiting]}" && fail "a copy to a server that says nothing has ended: $(cat waiting.err)"
 send kit CONT
 reap waiting 120

@@ -3,6 +3,10 @@
 
 /* A volume whose back end hangs, with all that its clients can have under way: the others are served. */
 
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include "bench.h"
 
 #define HUNG_QUEUES 4
@@ -113,12 +117,71 @@ reads_that_hang(void **state)
 	one_that_hangs(false);
 }
 
+/* ---- A volume that is added, and whose back end does not answer ---- */
+
+struct reader {
+	struct ebd_queue *q;
+	struct ebd_io io;
+	void *mem;
+	unsigned asked, done;
+};
+
+static int
+read_meanwhile(void *arg)
+{
+	struct reader *r = arg;
+	struct ebd_io *io = &r->io;
+
+	if (r->asked == r->done) {
+		ebd_prep_read(io, r->mem, 4096, 0);
+		ebd_io_set_callback(io, count_one, &r->done);
+		r->asked += ebd_submit_burst(r->q, &io, 1);
+	}
+	(void)ebd_poll(r->q, 0);
+	return 0;
+}
+
+static void
+others_are_served_while_one_is_added(void **state)
+{
+	char path[] = "/tmp/mpnic-hang-XXXXXX", spec[64];
+	struct reader r = {0};
+	const struct ebd_server_conf conf = {.background = read_meanwhile, .background_arg = &r};
+	struct bench *b = bench_create(&conf, NULL, (const char *const[]){"good", "mem:1M", NULL});
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	(void)snprintf(spec, sizeof(spec), "file:%s", path);
+	r.q = bench_open(b, "good");
+	r.mem = ebd_arena_alloc(b->client, 4096);
+	assert_non_null(r.mem);
+	bench_hush();
+	assert_int_equal(ebd_export_add(b->server, "late", spec), -EBUSY);
+	assert_non_null(strstr(ebd_last_error(), "in use by another server"));
+	bench_unhush();
+	assert_true(r.done > 10);
+	/* It comes when it can be had. */
+	assert_int_equal(flock(fd, LOCK_UN), 0);
+	assert_int_equal(ebd_export_add(b->server, "late", spec), 0);
+	bench_poll_until(b, r.q, r.done == r.asked);
+	ebd_queue_close(r.q);
+	r.q = bench_open(b, "late");
+	ebd_queue_close(r.q);
+	assert_int_equal(ebd_arena_free(r.mem), 0);
+	bench_destroy(b);
+	close(fd);
+	(void)unlink(path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_that_hang),
 		cmocka_unit_test(reads_that_hang),
+		cmocka_unit_test(others_are_served_while_one_is_added),
 	};
 
 	return cmocka_run_group_tests(tests, bench_start_eal, bench_stop_eal);

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -40,7 +41,7 @@ what_is_no_image_is_refused(void **state)
 	const char *none = test_path("none");
 
 	must_refuse(ENOENT, "no such file; size=SIZE would make one", "file:%s", none);
-	must_refuse(ENOENT, "no such file", "file:%s/none/none,size=1M", none);
+	must_refuse(ENOENT, "no such directory", "file:%s/none/none,size=1M", none);
 	must_refuse(EISDIR, "a directory", "file:/tmp");
 	must_refuse(EINVAL, "less than a block", "file:%s", empty);
 	must_refuse(ENOTDIR, "cannot open", "file:%s/x", empty);
@@ -239,6 +240,58 @@ the_next_server_waits_for_the_lock(void **state)
 	close(ready[1]);
 }
 
+/* Who lives and has the image is named, and not waited for. */
+static void
+who_has_the_image_is_named(void **state)
+{
+	const char *path = make_file("named", 4096, 'n');
+	int fd = open(path, O_RDWR);
+	char text[64];
+
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	(void)snprintf(text, sizeof(text), "process %d, which holds the lock", (int)getpid());
+	must_refuse(EBUSY, text, "file:%s", path);
+	close(fd);
+}
+
+/* In a child: lock the image in the name of a process that has gone, let go after a while. */
+static void
+hold_for_the_dead(const char *path, int ready)
+{
+	int fd = open(path, O_RDWR);
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(flock(fd, LOCK_EX) == 0 ? 0 : 1);
+	if (waitpid(pid, NULL, 0) != pid || write(ready, "x", 1) != 1)
+		_exit(1);
+	(void)poll(NULL, 0, 2600); /* ms */
+	_exit(0);
+}
+
+/* As after a kill, when the kernel still has writes of the server under way: longer than for who lives. */
+static void
+the_writes_of_the_dead_are_waited_for(void **state)
+{
+	const char *path = make_file("dead", 4096, 'd');
+	int ready[2], status;
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0)
+		hold_for_the_dead(path, ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	vol_close(must_open("file:%s", path));
+	assert_non_null(strstr(log_line(), "waits for the last writes"));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 static void
 ignore_done(struct vol_io *io, int status)
 {
@@ -343,6 +396,8 @@ main(void)
 		cmocka_unit_test(one_writer_or_many_readers),
 		cmocka_unit_test(slices_share_an_image),
 		cmocka_unit_test(the_next_server_waits_for_the_lock),
+		cmocka_unit_test(who_has_the_image_is_named),
+		cmocka_unit_test(the_writes_of_the_dead_are_waited_for),
 		cmocka_unit_test(a_killed_server_lets_go),
 		cmocka_unit_test(the_uuid_is_the_images),
 	};
