@@ -23,11 +23,15 @@ blk_features(const struct ebd_info *info)
 
 	if (info->read_only)
 		f |= 1ull << VIRTIO_BLK_F_RO;
-	if (info->can_flush)
+	/*
+	 * A guest that was here before the volume was made read-only has agreed on what it could do then, and could
+	 * not come back to a target that offers less.
+	 */
+	if (info->can_flush || info->read_only)
 		f |= 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_CONFIG_WCE;
-	if (info->can_discard && !info->read_only)
+	if (info->can_discard || info->read_only)
 		f |= 1ull << VIRTIO_BLK_F_DISCARD;
-	if (info->can_write_zeroes && !info->read_only)
+	if (info->can_write_zeroes || info->read_only)
 		f |= 1ull << VIRTIO_BLK_F_WRITE_ZEROES;
 	return f;
 }

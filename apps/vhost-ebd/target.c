@@ -161,8 +161,8 @@ look_at_volume(struct target *t, uint64_t now_ns)
 		return;
 	device_set_volume(t->device, q);
 	target_config_changed(t);
-	mpn_log(MPN_LOG_INFO, "vhost", "%s: the volume has %llu bytes now", t->conf.socket,
-		(unsigned long long)info.size);
+	mpn_log(MPN_LOG_INFO, "vhost", "%s: the volume has %llu bytes now%s", t->conf.socket,
+		(unsigned long long)info.size, info.read_only ? ", read-only" : "");
 }
 
 /* ---- Life ---- */

@@ -368,9 +368,19 @@ on_device_gone(int vid)
 
 /* ---- The socket ---- */
 
+/* Who is connected sees it in the configuration; the next one in the features, too. */
+static int
+offer_features(struct target *t)
+{
+	return rte_vhost_driver_set_features(
+		t->conf.socket, blk_features(&device_limits(t->device)->info) |
+					1ull << VHOST_USER_F_PROTOCOL_FEATURES);
+}
+
 void
 target_config_changed(struct target *t)
 {
+	(void)offer_features(t);
 	if (t->vid >= 0 && t->protocol & 1ull << PROTOCOL_BACKEND_REQ)
 		(void)config_change(t->vid, false);
 }
@@ -420,9 +430,7 @@ target_offer(struct target *t)
 	if (rte_vhost_driver_register(path, 0) != 0)
 		return mpn_log_err(EIO, "vhost", "%s: cannot be registered", path);
 	t->offered = true;
-	if (rte_vhost_driver_set_features(path, blk_features(&device_limits(t->device)->info) |
-							1ull << VHOST_USER_F_PROTOCOL_FEATURES) !=
-			0 ||
+	if (offer_features(t) != 0 ||
 		rte_vhost_driver_set_protocol_features(path,
 			1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
 				1ull << PROTOCOL_BACKEND_REQ |

@@ -13,8 +13,8 @@
 #include "mpn_log.h"
 #include "mpn_proc.h"
 
-#define STEP_MS 20
-#define WAIT_MS 2000 /* for a server that is about to end */
+#define STEP_NS 20000000
+#define WAIT_NS 2000000000ull /* for a server that is about to end */
 
 /* Is this line of /proc/locks one of flock(2) on the file? Some file systems have devices of their own there. */
 static bool
@@ -72,8 +72,9 @@ refuse(const char *path, pid_t holder)
 int
 file_lock(int fd, const char *path, bool shared)
 {
-	const struct timespec step = {.tv_nsec = STEP_MS * 1000000};
-	unsigned waited_ms = 0;
+	const struct timespec step = {.tv_nsec = STEP_NS};
+	uint64_t start = vol_now_ns(), waited;
+	bool told = false;
 	pid_t holder;
 
 	while (flock(fd, (shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
@@ -81,18 +82,19 @@ file_lock(int fd, const char *path, bool shared)
 			continue;
 		if (errno != EWOULDBLOCK)
 			return mpn_log_err(errno, "volume", "'%s': cannot lock: %m", path);
-		if (waited_ms >= WAIT_MS) {
+		waited = vol_now_ns() - start;
+		if (waited >= WAIT_NS) {
 			holder = find_holder(fd);
-			if (waited_ms >= MPN_PROC_END_MS ||
+			if (waited >= MPN_PROC_END_MS * 1000000ull ||
 				(holder != 0 && !mpn_proc_is_ending(holder)))
 				return refuse(path, holder);
 		}
-		if (waited_ms == WAIT_MS)
+		if (waited >= WAIT_NS && !told)
 			mpn_log(MPN_LOG_WARN, "volume",
 				"'%s': waits for the last writes of a server that was killed",
 				path);
+		told |= waited >= WAIT_NS;
 		(void)nanosleep(&step, NULL);
-		waited_ms += STEP_MS;
 	}
 	return 0;
 }

@@ -370,7 +370,8 @@ vol_refresh_lower(struct volume *v)
 void
 vol_set_readonly(struct volume *v)
 {
-	v->info.caps &= VOL_CAP_ROTATIONAL;
+	/* What was written before is still to be made durable. */
+	v->info.caps &= VOL_CAP_ROTATIONAL | VOL_CAP_FLUSH;
 	v->info.caps |= VOL_CAP_READONLY;
 }
 

@@ -102,6 +102,15 @@ complete_words ebd serve --pidfile pidf | grep -qx pidfile-here || fail "no file
 complete_words ebd serve --volume disk0 = file : pidf | grep -qx pidfile-here || fail "no image is proposed"
 complete_words ebd info --link virtio : pidf | grep -qx pidfile-here || fail "no socket is proposed"
 
+# The unit for systemd starts what was installed, and systemd has nothing to say against it.
+unit=$(find root -name 'ebd-serve@.service')
+grep -q "^ExecStart=${bin#root}/ebd serve " "$unit" || fail "$unit: $(grep ^ExecStart= "$unit")"
+if command -v systemd-analyze >/dev/null; then
+	sed "s,^ExecStart=[^ ]*,ExecStart=$T/$bin/ebd," "$unit" >ebd-serve@x.service
+	systemd-analyze verify ./ebd-serve@x.service >unit.out 2>&1
+	[ ! -s unit.out ] || fail "$unit: $(cat unit.out)"
+fi
+
 # The plugin's page is written by hand: it has all its parameters, too.
 if [ -e "$NBD_PLUGIN" ] && command -v nbdkit >/dev/null; then
 	render "$SRC/apps/nbdkit-ebd/nbdkit-ebd-plugin.1" >page.out

@@ -47,6 +47,29 @@ rm -f out.img
 run 60 nbdcopy "$URI" out.img
 same out.img disk.img
 
+# Killed with a write in the back end, it comes back as the same client when that has ended, and says what it
+# waits for if it is not to wait so long.
+nbd_stop kit
+stop_server server
+serve server "$SERVER_LINK" disk0=delay:write=8s:file:disk.img
+us=6f1c2f1e-0d6b-4f0e-9c52-3a1b8e7d5c40
+nbd_serve kit -- disk0 client="$us"
+start writer qemu-io -f raw "$URI" -c "write 0 4k"
+is_written() {
+	send server USR1
+	grep -q '^ *in_flight *[1-9]' server.out
+}
+wait_for 20 is_written || fail "nothing is in the back end"
+send kit KILL
+reap kit 10
+reap writer 10
+rm -f kit.sock
+timeout 20 nbdkit -f -U "$T/none.sock" "$NBD_PLUGIN" link="$CLIENT_LINK" disk0 client="$us" connect-timeout=1s \
+	2>again.err && fail "it came back with a write of its own in the back end"
+grep -q "waits for what this client's last session has under way" again.err || fail "$(cat again.err)"
+rm -f none.sock
+nbd_serve kit -- disk0 client="$us" connect-timeout=25s
+
 # It ends when told so, also when the server has gone.
 send server KILL
 reap server 10

@@ -55,6 +55,7 @@ q help 120 help.sh
 q errors 120 errors.sh
 q diskfull 120 diskfull.sh
 q control 120 control.sh
+q change 120 change.sh
 q nbd 180 nbd.sh
   rbd 240 rbd.sh
   rbd-full 300 rbd_full.sh

@@ -23,6 +23,11 @@ catches_signals() { # NAME
 	[ $((0x$mask & 0x4002)) -eq $((0x4002)) ]
 }
 
+requests_wait() {
+	send server USR1
+	grep -q '^ *in_flight *[1-9]' server.out
+}
+
 # The client first: a benchmark that is interrupted has a result all the same.
 serve server "$SERVER_LINK" scratch=mem:16M slow=delay:read=100ms:mem:64M -- --pidfile pid
 [ "$(cat pid)" = "${PIDS[server]}" ] || fail "the pid file has '$(cat pid)'"
@@ -67,15 +72,24 @@ send perf "$2"
 reap perf 20
 expect_nothing_left
 
+# What it has taken it answers, however long the back end takes, and nothing new meanwhile.
+serve server "$SERVER_LINK" slow=delay:write=2s:mem:1M
+start writer "$EBD" perf --link "$CLIENT_LINK" slow --rw write --bs 4k --depth 4 --ops 4 --json
+wait_for 20 requests_wait || fail "no request is in the back end"
+send server "$2"
+reap server 20
+[ "$RC" -eq 0 ] || fail "a server with requests in its back end ended with status $RC"
+reap writer 20
+[ "$RC" -eq 0 ] || fail "a client whose requests were accepted ended with status $RC: $(cat writer.err)"
+cp writer.out client.out
+[ "$(json errors)" = 0 ] || fail "$(json errors) requests that were accepted were not answered"
+expect_nothing_left
+
 # A back end that hangs does not keep the server: what it has is lost, and that is said.
 serve server "$SERVER_LINK" slow=delay:read=60s:mem:1M
 start reader "$EBD" copy --link "$CLIENT_LINK" --depth 1 --sparse off ebd:slow slow.img
 wait_for 30 counter_is server sessions 1 || fail "the reader did not get going"
-reads_wait() {
-	send server USR1
-	grep -q '^ *in_flight *[1-9]' server.out
-}
-wait_for 20 reads_wait || fail "no request is in the back end"
+wait_for 20 requests_wait || fail "no request is in the back end"
 send server "$2"
 reap server 20
 [ "$RC" -eq 1 ] || fail "a server that left requests behind ended with status $RC"

@@ -74,6 +74,29 @@ timeout 10 "$EBD" ctl --control ./ctl.sock resize disk0 >ctl.out || fail "the se
 reap grow 20
 [ "$RC" -eq 0 ] || fail "the guest was not told of the new size"
 
+# It is made read-only while a guest writes: that one is told so by its next write, the next one when it comes.
+start writer "$VHOST_BLK" g.sock verify 60
+wait_for 20 grep -q working writer.out || fail "the frontend cannot connect"
+before=$(vhost_counter target writes)
+wait_for 20 vhost_counter_above target writes "$before" || fail "the guest does not work"
+timeout 10 "$EBD" ctl --control ./ctl.sock readonly disk0 >ctl.out || fail "the server does not make it read-only"
+reap writer 20
+[ "$RC" -eq 1 ] || fail "a guest wrote to a volume that is read-only: status $RC"
+is_readonly() { # 0|1
+	run 20 "$VHOST_BLK" g.sock info
+	features=$(sed -n 's/^features //p' run.out)
+	[ $((0x$features >> 5 & 1)) -eq "$1" ]
+}
+wait_for 10 is_readonly 1 || fail "the next guest is not told that it is read-only: $features"
+[ $((0x$features >> 9 & 1)) -eq 1 ] || fail "what was written before cannot be flushed any more: $features"
+timeout 10 "$EBD" ctl --control ./ctl.sock remove disk0 >ctl.out || fail "the server does not remove it"
+removed() {
+	timeout 10 "$EBD" ctl --control ./ctl.sock add disk0=file:disk.img >ctl.out
+}
+wait_for 10 removed || fail "the volume cannot be added again: $(cat ctl.out)"
+wait_for 20 is_readonly 0 || fail "the next guest is not told that it can be written: $features"
+run 60 "$VHOST_BLK" g.sock verify 1
+
 # A socket has one target; one that was left by a killed one is taken over.
 RC=0
 timeout 20 "$VHOST_EBD" --no-huge --link "virtio:$T/m.sock" disk0 --socket g.sock >second.out 2>second.err ||

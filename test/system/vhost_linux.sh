@@ -103,6 +103,7 @@ if [ "${1:-}" = grow ]; then
 fi
 ! grep -q "write-failed\|I/O error" guest.out || fail "the guest saw errors"
 
+[ "$(vhost_counter target discards)" -gt 0 ] || fail "what the guest has removed was not discarded"
 stop_server target
 stop_server server
 e2fsck -fn disk.img >fsck.out 2>&1 || fail "the file system is not clean"

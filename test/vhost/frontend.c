@@ -218,14 +218,15 @@ fe_set_memory(struct frontend *f)
 	struct {
 		uint32_t nb, padding;
 		struct fe_region regions[2];
-	} table = {.nb = 2};
+	} table = {.nb = f->unplugged ? 1 : 2};
 	const int fds[] = {f->memfd, f->memfd};
 	uint64_t user = (uint64_t)(uintptr_t)f->mem + f->user_shift;
 
 	/* The two touch in the guest; where the target maps them is its business. */
 	table.regions[0] = (struct fe_region){FE_GPA, SEAM, user, 0};
 	table.regions[1] = (struct fe_region){FE_GPA + SEAM, MEM_SIZE - SEAM, user + SEAM, SEAM};
-	return send_and_wait(f, FE_SET_MEM_TABLE, &table, sizeof(table), fds, 2);
+	return send_and_wait(f, FE_SET_MEM_TABLE, &table,
+		8 + table.nb * (uint32_t)sizeof(table.regions[0]), fds, table.nb);
 }
 
 static bool

@@ -67,6 +67,7 @@ struct frontend {
 	uint8_t *mem;
 	uint64_t user_shift; /* of the addresses the target is told; any will do */
 	bool forgetful; /* does not keep what is in flight */
+	bool unplugged; /* the second region of the memory is not there */
 	int inflight_fd; /* -1: none yet */
 	uint64_t inflight[3]; /* as the target described it */
 	uint64_t features;

@@ -216,6 +216,35 @@ try_moving(struct frontend *f)
 	return still_works(f) ? 0 : fail("what follows");
 }
 
+/* Half of the memory is taken away with requests under way that are to be put there, and comes back. */
+static int
+try_unplugging(struct frontend *f)
+{
+	unsigned i;
+	int slot;
+
+	submit_many(f);
+	f->unplugged = true;
+	if (!fe_set_memory(f) || !fe_set_up_ring(f, 0))
+		return fail("memory that is taken away");
+	for (i = 0; i < FE_SLOTS; i++) {
+		if (wait_used(f) < 0)
+			return fail("a request whose memory was taken away");
+	}
+	/* The first slot's data is in the other half. */
+	submit_many(f);
+	for (i = 0; i < FE_SLOTS; i++) {
+		slot = wait_used(f);
+		if (slot < 0 || (fe_status(f, 0, (unsigned)slot) == VIRTIO_BLK_S_OK) != (slot == 0))
+			return fail("a request to memory that is not there");
+	}
+	f->unplugged = false;
+	if (!fe_set_memory(f) || !fe_set_up_ring(f, 0) || !still_works(f))
+		return fail("memory that is there again");
+	submit_many(f);
+	return reap_many(f);
+}
+
 /* The server does not answer while the machine stops its ring, and does when the ring goes on. */
 int
 run_stall(struct frontend *f, bool forgetful)
@@ -342,7 +371,7 @@ run_hostile(struct frontend *f)
 	if (!still_works(f))
 		return fail("a request that is in order is not answered");
 	if (try_descriptors(f) != 0 || try_ring_index(f) != 0 || try_moving(f) != 0 ||
-		try_ring_addresses(f) != 0)
+		try_unplugging(f) != 0 || try_ring_addresses(f) != 0)
 		return 1;
 	fe_disconnect(f);
 	if (try_messages(f) != 0)

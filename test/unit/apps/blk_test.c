@@ -446,6 +446,12 @@ test_what_is_offered(void **state)
 	vol.info.can_flush = false;
 	f = blk_features(&vol.info);
 	assert_true(f & 1ull << VIRTIO_BLK_F_RO);
+	/* Guests that were here before may come back. */
+	assert_true(f & 1ull << VIRTIO_BLK_F_FLUSH);
+	assert_true(f & 1ull << VIRTIO_BLK_F_DISCARD);
+	vol.info.read_only = false;
+	vol.info.can_discard = false;
+	f = blk_features(&vol.info);
 	assert_false(f & 1ull << VIRTIO_BLK_F_FLUSH);
 	assert_false(f & 1ull << VIRTIO_BLK_F_DISCARD);
 }

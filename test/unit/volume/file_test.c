@@ -266,7 +266,7 @@ hold_for_the_dead(const char *path, int ready)
 		_exit(flock(fd, LOCK_EX) == 0 ? 0 : 1);
 	if (waitpid(pid, NULL, 0) != pid || write(ready, "x", 1) != 1)
 		_exit(1);
-	(void)poll(NULL, 0, 2600); /* ms */
+	(void)poll(NULL, 0, 3000); /* ms */
 	_exit(0);
 }
 
