@@ -85,9 +85,9 @@ backend_iops() { # KIND NAME [CONNECTIONS]
 
 back_end= # the process of a back end that both sides ask; none: nobody wants to know
 
-# Nanoseconds that threads have run so far.
-ran_ns() { # THREAD...
-	cat "${@/%//schedstat}" 2>/dev/null | awk '{ n += $1 } END { printf "%.0f", n }'
+# Nanoseconds that a process, or a thread, has run so far, with its threads that have ended.
+ran_ns() { # DIRECTORY
+	awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); printf "%.0f", ($12 + $13) * 1e9 / hz }' "$1/stat"
 }
 
 # Our server does not run then.
@@ -107,16 +107,16 @@ taking() { # FILE COMMAND...
 		"$@"
 		return
 	fi
-	[ -z "$server" ] || own=$(ran_ns "/proc/$server/task/$server") all=$(ran_ns "/proc/$server/task"/*)
-	back=$(ran_ns "/proc/$back_end/task"/*)
+	[ -z "$server" ] || own=$(ran_ns "/proc/$server/task/$server") all=$(ran_ns "/proc/$server")
+	back=$(ran_ns "/proc/$back_end")
 	iops=$("$@" && times >took.times)
 	echo "$iops"
 	is_number "$iops" || return 1
 	if [ -n "$server" ]; then
 		own=$(($(ran_ns "/proc/$server/task/$server") - own))
-		all=$(($(ran_ns "/proc/$server/task"/*) - all))
+		all=$(($(ran_ns "/proc/$server") - all))
 	fi
-	back=$(($(ran_ns "/proc/$back_end/task"/*) - back))
+	back=$(($(ran_ns "/proc/$back_end") - back))
 	# Ours has warmed up for a fifth of a second. The second line of times is of the children: 0m1.234s 0m0.567s
 	awk -v reads=$((iops * seconds + ${server:+iops / 5} + 0)) -v own="$own" -v all="$all" -v back="$back" 'NR == 2 {
 		gsub(/s/, "")
