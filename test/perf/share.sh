@@ -5,8 +5,9 @@
 # Several personalities on one vhost/virtio port, one core a side: what each gets of it, and what they do to
 # each other. Prints a table in Markdown. What is compared is measured in turns.
 #
-# With --check it is a test instead: bounds that hold on a busy machine of one core, no table. To be run by hand after a
-# change of the schedulers, as bench.sh runs only the table: processes that poll take the core from all tests beside them.
+# With --check it looks at bounds of orders of magnitude instead, without a table. To be run by hand after a change of
+# the schedulers, and no part of CI: where other work kept one end from running for a second, frames of storage were
+# dropped, which it takes for a fault.
 #
 #	share.sh --build DIR [--quick|--check]
 # shellcheck disable=SC2016
