@@ -80,6 +80,9 @@ static const struct link_kind link_kinds[] = {
 		.close = side_close,
 		.unplug = memif_unplug,
 		.replug = side_replug,
+		.is_up = memif_is_up,
+		.stopped = memif_stopped,
+		.pump = memif_pump,
 	},
 	{
 		.pub = {.name = "tap",

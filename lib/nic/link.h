@@ -79,6 +79,7 @@ struct link {
 	uint32_t frame_room; /* bytes the driver may put into one mbuf, when more than a frame */
 	bool needs_replug; /* the driver cannot find a lost peer again */
 	bool can_replug; /* a new device can be put in */
+	bool wants_restart; /* the port must be stopped and started again before the next peer comes */
 	bool sends_always; /* the driver sends frames of its own, when it is called */
 	unsigned nb_up; /* members of a bond that have a link */
 	atomic_bool gone; /* the device was removed; written by any thread */
@@ -112,6 +113,8 @@ struct link_kind {
 	int (*replug)(struct link *l);
 	/* NULL: ask ethdev. */
 	bool (*is_up)(struct link *l);
+	/* The port has been stopped, as the link wanted it (wants_restart). */
+	void (*stopped)(struct link *l);
 	/* Frames sent on the first queue that the peer has not taken; NULL: there is no telling. */
 	unsigned (*unsent)(struct link *l, uint64_t now_ns);
 	/*
@@ -176,6 +179,9 @@ int virtio_open(struct link *l);
 /* link_memif.c */
 int memif_open(struct link *l);
 void memif_unplug(struct link *l);
+bool memif_is_up(struct link *l);
+void memif_stopped(struct link *l);
+unsigned memif_pump(struct link *l, struct rte_mempool *pool, bool alive);
 
 /* link_kernel.c */
 int tap_open(struct link *l);

@@ -19,13 +19,17 @@
 #include <unistd.h>
 
 #include <rte_common.h>
+#include <rte_ethdev.h>
 #include <rte_ether.h>
 
 #include "eal_files.h"
 #include "link_side.h"
+#include "memif_relay.h"
 #include "mpn_log.h"
 
 #define MEMIF_LOG2_RING 10
+#define LOOK_NS 100000 /* at what ends say to each other, until they understand each other */
+#define LOOK_UP_NS 1000000 /* and whether they are still there */
 #define MEMIF_MAX_FRAME 32768 /* the driver keeps the size of a buffer in 16 bits */
 
 /* The driver takes no path that starts at the working directory. */
@@ -41,45 +45,71 @@ make_absolute(const char *name, char path[SOCK_MAX_PATH])
 	return n < SOCK_MAX_PATH ? 0 : -ENAMETOOLONG;
 }
 
-/*
- * The driver knows sockets by the text of their path, those of servers that have ended, too: write it
- * in a way it has not met yet, with more slashes before the last part.
- */
 static int
-make_new_name(char path[SOCK_MAX_PATH])
-{
-	static atomic_uint served;
-	unsigned more = atomic_fetch_add(&served, 1);
-	char base[SOCK_MAX_PATH];
-	size_t dir = (size_t)(strrchr(path, '/') - path);
-
-	memcpy(base, path + dir + 1, strlen(path + dir + 1) + 1);
-	while (dir > 0 && path[dir - 1] == '/')
-		dir--;
-	if (dir + 1 + more + strlen(base) >= SOCK_MAX_PATH)
-		return -ENAMETOOLONG;
-	memset(path + dir, '/', 1 + more);
-	memcpy(path + dir + 1 + more, base, strlen(base) + 1);
-	return 0;
-}
-
-static int
-plug_memif(struct link *l)
+plug_driver(struct link *l, const struct memif_relay *relay)
 {
 	const struct link_side *s = l->priv;
 	uint32_t frame = (uint32_t)l->max_mtu + RTE_ETHER_HDR_LEN;
-	char args[LINK_ARG_LEN + 160], path[SOCK_MAX_PATH];
+	char args[LINK_ARG_LEN + 160];
+
+	(void)snprintf(args, sizeof(args), "id=0,%s,bsize=%u,rsize=%u,mac=%s",
+		memif_relay_args(relay), rte_align32pow2(RTE_MAX(frame, 2048u)), MEMIF_LOG2_RING,
+		s->mac);
+	return link_try_plug(l, "net_memif", args);
+}
+
+static void
+end_relay(struct link *l)
+{
+	struct link_side *s = l->priv;
+
+	memif_relay_close(s->priv);
+	s->priv = NULL;
+}
+
+/* The driver makes its socket as it is plugged in. */
+static int
+plug_server(struct link *l, const char *path)
+{
+	struct link_side *s = l->priv;
+	int rc;
+
+	s->priv = memif_relay_serve(path);
+	if (s->priv == NULL)
+		return -errno;
+	rc = plug_driver(l, s->priv);
+	if (rc == 0)
+		rc = memif_relay_listen(s->priv);
+	if (rc < 0)
+		end_relay(l);
+	return rc;
+}
+
+static int
+plug_client(struct link *l)
+{
+	struct link_side *s = l->priv;
+	char path[SOCK_MAX_PATH];
 	int rc = make_absolute(l->spec.arg, path);
 
-	if (rc == 0 && s->side == SOCK_SERVER)
-		rc = make_new_name(path);
 	if (rc < 0)
 		return rc;
-	(void)snprintf(args, sizeof(args),
-		"id=0,role=%s,socket=%s,socket-abstract=no,bsize=%u,rsize=%u,mac=%s",
-		s->side == SOCK_SERVER ? "server" : "client", path,
-		rte_align32pow2(RTE_MAX(frame, 2048u)), MEMIF_LOG2_RING, s->mac);
-	return link_try_plug(l, "net_memif", args);
+	s->priv = memif_relay_use(path);
+	if (s->priv == NULL)
+		return -errno;
+	rc = plug_driver(l, s->priv);
+	if (rc < 0)
+		end_relay(l);
+	return rc;
+}
+
+static bool
+driver_is_up(const struct link *l)
+{
+	struct rte_eth_link state = {0};
+
+	return rte_eth_link_get_nowait(l->port_id, &state) == 0 &&
+	       state.link_status == RTE_ETH_LINK_UP;
 }
 
 int
@@ -90,10 +120,10 @@ memif_open(struct link *l)
 	int rc;
 
 	rc = make_absolute(l->spec.arg, path);
-	if (rc == -ENAMETOOLONG)
+	if (rc == -ENAMETOOLONG || (rc == 0 && strlen(path) >= SOCK_MAX_PATH - MEMIF_RELAY_ROOM))
 		return mpn_log_err(EINVAL, "nic",
 			"link '%s': expected a path of at most %d characters, counted from /",
-			l->spec.text, SOCK_MAX_PATH - 1);
+			l->spec.text, SOCK_MAX_PATH - MEMIF_RELAY_ROOM - 1);
 	if (rc < 0)
 		return mpn_log_err(-rc, "nic", "link '%s': no working directory: %s", l->spec.text,
 			strerror(-rc));
@@ -103,7 +133,7 @@ memif_open(struct link *l)
 			l->want.mtu, MEMIF_MAX_FRAME - RTE_ETHER_HDR_LEN);
 	l->max_mtu = l->want.mtu != 0 ? l->want.mtu : link_usual_mtu(LINK_MAX_MTU);
 	if (strcmp(role, "client") == 0)
-		return side_use(l, SOCK_SEQPACKET, plug_memif);
+		return side_use(l, SOCK_SEQPACKET, plug_client);
 	if (strcmp(role, "server") != 0)
 		return mpn_log_err(EINVAL, "nic", "link '%s': role '%s': expected server or client",
 			l->spec.text, role);
@@ -112,13 +142,53 @@ memif_open(struct link *l)
 		return rc;
 	/* That would close the device, and the handler's memory go before its thread. */
 	eal_skip_cleanup();
-	rc = plug_memif(l);
+	rc = plug_server(l, path);
 	if (rc < 0) {
 		side_close(l);
 		return mpn_log_err(-rc, "nic", "link '%s': cannot make the socket: %s",
 			l->spec.text, strerror(-rc));
 	}
 	return 0;
+}
+
+unsigned
+memif_pump(struct link *l, MPN_UNUSED struct rte_mempool *pool, MPN_UNUSED bool alive)
+{
+	struct link_side *s = l->priv;
+	struct memif_relay *relay = s->priv;
+	uint64_t now_ns;
+	unsigned n;
+
+	if (relay == NULL || memif_relay_is_lost(relay))
+		return 0;
+	now_ns = mpn_now_ns();
+	if (now_ns < s->next_look_ns)
+		return 0;
+	s->next_look_ns = now_ns + (driver_is_up(l) ? LOOK_UP_NS : LOOK_NS);
+	n = memif_relay_poll(relay);
+	if (memif_relay_is_lost(relay)) {
+		/* It carries nothing any more: when the thread is done with what was carried, the driver is ours. */
+		side_settle(l);
+		l->wants_restart = s->side == SOCK_SERVER;
+		atomic_store_explicit(l->dirty, true, memory_order_release);
+	}
+	return n;
+}
+
+bool
+memif_is_up(struct link *l)
+{
+	const struct link_side *s = l->priv;
+
+	return s->priv != NULL && memif_relay_is_up(s->priv) && driver_is_up(l);
+}
+
+void
+memif_stopped(struct link *l)
+{
+	const struct link_side *s = l->priv;
+
+	memif_relay_reset(s->priv);
 }
 
 void
@@ -128,10 +198,11 @@ memif_unplug(struct link *l)
 
 	if (s->side == SOCK_CLIENT) {
 		side_unplug(l);
+		end_relay(l);
 		return;
 	}
 	/* As if somebody else had made it: it stays. */
 	l->plugged = false;
 	link_unplug(l);
-	(void)unlink(l->spec.arg);
+	end_relay(l);
 }

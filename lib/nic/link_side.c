@@ -331,9 +331,10 @@ is_asleep(int tid)
  * interrupt it looks at all handles again, and net_memif frees the one of its listening socket without
  * taking it off that list: so wait until it sleeps, too.
  */
-static void
-wait_for_interrupts(struct link_side *s)
+void
+side_settle(struct link *l)
 {
+	struct link_side *s = l->priv;
 	uint64_t deadline = mpn_now_ns() + ANSWER_MS * 1000000ull;
 	int tid;
 
@@ -352,7 +353,7 @@ side_unplug(struct link *l)
 {
 	struct sock_guard guard;
 
-	wait_for_interrupts(l->priv);
+	side_settle(l);
 	/* virtio_user asks its peer for the state of the rings. */
 	eal_log_quiet(true);
 	sock_guard_begin(&guard, l->spec.arg, ANSWER_MS);

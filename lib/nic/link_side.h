@@ -20,6 +20,8 @@ struct link_side {
 	atomic_int fence; /* the interrupt thread's number once it has done what it had to do */
 	char mac[18]; /* our station address, the same after each plugging */
 	int (*plug)(struct link *l); /* as a user: make the port; logs nothing */
+	void *priv; /* of the kind */
+	uint64_t next_look_ns; /* at it */
 };
 
 /* Become the owner of the path: alone, and without what a dead owner has left. */
@@ -28,6 +30,8 @@ int side_serve(struct link *l, int type) MPN_MUST_CHECK;
 int side_use(struct link *l, int type, int (*plug)(struct link *l)) MPN_MUST_CHECK;
 /* One attempt to find the server again. Never waits, except for its answer. */
 int side_replug(struct link *l) MPN_MUST_CHECK;
+/* Wait until the interrupt thread has done what it had to do. */
+void side_settle(struct link *l);
 /* Take the device out; the path is free for others. */
 void side_unplug(struct link *l);
 void side_close(struct link *l);

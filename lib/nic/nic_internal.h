@@ -287,6 +287,8 @@ void nic_set_bypass(struct mpn_nic *nic, struct nic_bypass *bypass);
 int nic_port_open(struct mpn_nic *nic) MPN_MUST_CHECK;
 int nic_port_start(struct mpn_nic *nic) MPN_MUST_CHECK;
 void nic_port_stop(struct mpn_nic *nic);
+/* The link has lost its peer, and the port must forget it. */
+void nic_port_restart(struct mpn_nic *nic);
 void nic_port_close(struct mpn_nic *nic);
 /* The peer is gone, and the driver cannot follow: without a port until revive finds it again. */
 void nic_port_lose(struct mpn_nic *nic);

@@ -365,6 +365,15 @@ nic_port_lose(struct mpn_nic *nic)
 	nic->running = false;
 }
 
+void
+nic_port_restart(struct mpn_nic *nic)
+{
+	nic_port_stop(nic);
+	nic->link->wants_restart = false;
+	nic->link->spec.kind->stopped(nic->link);
+	nic->running = nic_port_start(nic) == 0;
+}
+
 int
 nic_port_revive(struct mpn_nic *nic)
 {

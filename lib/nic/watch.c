@@ -47,6 +47,8 @@ nic_check_link(struct mpn_nic *nic)
 	up = is_link_up(nic);
 	if (mpn_unlikely(nic->link->nb_up != nic->nb_members_up))
 		tell_members(nic);
+	if (mpn_unlikely(nic->link->wants_restart) && nic->running)
+		nic_port_restart(nic);
 	/* When there is no device any more that is what is told, in the next round. */
 	if (up == nic->link_up || atomic_load_explicit(&nic->link->gone, memory_order_acquire))
 		return;

@@ -3,7 +3,6 @@
 
 /* memif: two processes (two interfaces of one process cannot meet), either side killed. */
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -60,18 +59,18 @@ test_client(void **state)
 	exchange_and_kill(false);
 }
 
-/* Connect, and be met: the driver cannot bear one who has gone before that. */
-static void
+/* @return what connect(2) gives to one who goes at once */
+static int
 knock(const char *path)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	struct pollfd p = {.fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), .events = POLLIN};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), rc;
 
-	assert_true(p.fd >= 0);
+	assert_true(fd >= 0);
 	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
-	assert_int_equal(connect(p.fd, (struct sockaddr *)&un, sizeof(un)), 0);
-	assert_int_equal(poll(&p, 1, 5000), 1);
-	close(p.fd);
+	rc = connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
 }
 
 /*
@@ -89,18 +88,70 @@ test_server_ends_and_others_come(void **state)
 	(void)snprintf(kept, sizeof(kept), "%s.kept", path);
 	for (unsigned i = 0; i < 3; i++) {
 		pair_open(&t, 0, link_name, true, i == 1 ? 1500 : 0);
+		/* Who comes and goes, before and while another one is here, disturbs nobody. */
+		assert_int_equal(knock(path), 0);
+		probe_poll(t.nic, 1, 10000);
 		pid = peer_start(link_name, false);
 		assert_true(pair_wait_link(&t, 0, true, 5000));
 		pair_echo_until_answered(&t, 0, 5000);
+		assert_int_equal(knock(path), 0);
 		pair_echo(&t, 0, 200, 1514);
 		/* Another name of the socket: the way in of the one who comes too late. */
 		assert_int_equal(link(path, kept), 0);
 		pair_close_one(&t, 0);
 		assert_int_equal(access(path, F_OK), -1);
-		knock(kept);
+		assert_int_equal(knock(kept), -ECONNREFUSED);
 		assert_int_equal(unlink(kept), 0);
 		assert_int_equal(peer_end(pid, SIGTERM), 0);
 	}
+}
+
+/* Is greeted, says something, and sees that it is hung up on. */
+static void
+say(struct pair *t, const char *path, const void *message, size_t len)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+	char greeting[512];
+	ssize_t got = -1;
+
+	assert_true(fd >= 0);
+	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+	for (unsigned i = 0; got < 0 && i < 5000; i++) {
+		probe_poll(t->nic, 1, 1000);
+		got = recv(fd, greeting, sizeof(greeting), 0);
+	}
+	assert_int_equal(got, 128);
+	assert_int_equal(send(fd, message, len, MSG_NOSIGNAL), len);
+	got = -1;
+	for (unsigned i = 0; got != 0 && i < 5000; i++) {
+		probe_poll(t->nic, 1, 1000);
+		got = recv(fd, greeting, sizeof(greeting), 0);
+	}
+	assert_int_equal(got, 0);
+	close(fd);
+}
+
+static void
+test_strangers_are_hung_up_on(void **state)
+{
+	static const uint8_t good_bye[128] = {8}, of_no_type[128] = {99}, too_long[300] = {3};
+	const char *path = link_name + strlen("memif:");
+	struct pair t = {0};
+	pid_t pid;
+
+	pair_open(&t, 0, link_name, true, 0);
+	say(&t, path, good_bye, sizeof(good_bye));
+	say(&t, path, too_long, sizeof(too_long));
+	say(&t, path, of_no_type, sizeof(of_no_type));
+	say(&t, path, good_bye, 1);
+	pid = peer_start(link_name, false);
+	assert_true(pair_wait_link(&t, 0, true, 5000));
+	pair_echo_until_answered(&t, 0, 5000);
+	pair_echo(&t, 0, 200, 1514);
+	assert_int_equal(peer_end(pid, SIGTERM), 0);
+	pair_close_one(&t, 0);
 }
 
 static void
@@ -165,6 +216,7 @@ main(int argc, char **argv)
 		cmocka_unit_test_teardown(test_server, pair_clean),
 		cmocka_unit_test_teardown(test_client, pair_clean),
 		cmocka_unit_test_teardown(test_server_ends_and_others_come, pair_clean),
+		cmocka_unit_test_teardown(test_strangers_are_hung_up_on, pair_clean),
 		cmocka_unit_test_teardown(test_role_by_name, pair_clean),
 		cmocka_unit_test_teardown(test_errors, pair_clean),
 	};
