@@ -26,9 +26,10 @@ if grep -q " reset" /proc/cmdline && [ ! -e /mnt/again ]; then
 	dd if=/dev/vda of=/dev/null bs=64k iflag=direct 2>/dev/null &
 	dd if=/dev/urandom of=/mnt/junk bs=64k count=300 oflag=direct 2>/dev/null &
 	until [ "$(wc -c 2>/dev/null </mnt/junk || echo 0)" -gt 1000000 ]; do :; done
-	echo resetting
 	echo b >/proc/sysrq-trigger
 fi
+# What is said just before the reset may be lost with the machine.
+[ ! -e /mnt/again ] || echo "here again"
 if grep -q " bench" /proc/cmdline; then
 	for depth in 1 32; do
 		echo "qemu-img $depth 4000 $(qemu-img bench -f raw -t none -d $depth -c 4000 -s 4096 -S 69632 /dev/vda 2>&1 | tail -n 1)"
@@ -88,7 +89,7 @@ if [ "${1:-}" = kill ]; then
 	done
 fi
 reap_guest 120
-[ "${1:-}" != reset ] || guest_said resetting
+[ "${1:-}" != reset ] || guest_said "here again"
 
 guest_said "serial a-serial-number"
 guest_said "queues 2"
