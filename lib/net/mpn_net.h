@@ -28,9 +28,16 @@ extern "C" {
 /** The interface of a network personality; it lives from load to unload. */
 struct net_device;
 
+/** What carries the frames of an interface of the host. */
+enum net_vhost_use {
+	NET_VHOST_AUTO, /**< vhost-net where the kernel has it and it can be used, else a plain tap */
+	NET_VHOST_ON, /**< vhost-net; without it loading fails: ENOENT, EACCES, EBUSY, EIO */
+	NET_VHOST_OFF, /**< a plain tap */
+};
+
 /**
  * What to load it with: the args of mpn_personality_load(). NULL, or zeroes: the defaults. As the text of
- * mpn_personality_load_text(): "tap=NAME,ring=N".
+ * mpn_personality_load_text(): "tap=NAME,vhost=on|off|auto,ring=N".
  */
 struct net_conf {
 	/**
@@ -39,6 +46,12 @@ struct net_conf {
 	 */
 	const char *tap;
 	uint32_t ring_len; /**< frames that wait in each direction, a power of two; 0: 256 */
+	/**
+	 * With a tap. vhost-net is a thread of the kernel that takes frames from a ring, and puts them into one,
+	 * where a plain tap costs a system call each. Needs /dev/vhost-net, and makes the interface: one that
+	 * is there already (ip tuntap add) is for a plain tap.
+	 */
+	enum net_vhost_use vhost;
 };
 
 /** Counters of the interface: {name, text}. */

@@ -20,10 +20,12 @@
 #define NET_MAX_RING 1024
 
 struct net_device;
+struct net_iface;
 
 /* How the interface looks from the host's side. One per face. */
 struct net_face {
 	const char *name;
+	/* Logs what is wrong. */
 	int (*open)(struct net_device *dev, const struct net_conf *conf);
 	void (*close)(struct net_device *dev);
 	/* Hand frames to the host. @return how many it took, the first ones */
@@ -48,9 +50,10 @@ struct net_device {
 	bool link_up;
 	atomic_bool open; /* started: the host's frames are taken */
 	struct net_stats stats;
-	/* the kernel's face */
+	/* the kernel's faces */
 	char name[16];
 	struct net_tap *tap;
+	struct net_vhost *vhost;
 	/* the library's face */
 	uint32_t ring_len;
 	struct rte_ring *rx;
@@ -62,6 +65,22 @@ extern const struct net_face net_lib_face;
 
 /* net_tap.c */
 extern const struct net_face net_tap_face;
+
+/* net_vhost.c */
+extern const struct net_face net_vhost_face;
+
+/* What carries the frames to the kernel. Tests put something else in its place. */
+struct net_vhost_way {
+	const char *path; /* opened for reading and writing to see whether the kernel has it */
+	const char *driver;
+	/* Write the driver's arguments. */
+	void (*write_args)(
+		char *args, size_t size, const char *path, const char *iface, const uint8_t mac[6]);
+	/* Its port is started: do frames pass? */
+	bool (*is_running)(const struct net_iface *iface);
+};
+
+extern struct net_vhost_way net_vhost_way;
 
 /* net_check.c */
 /* Sort out the frames that may not be sent, and free them. @return how many are left, in order */

@@ -11,9 +11,11 @@
 
 #include "mpn_log.h"
 #include "mpn_parse.h"
+#include "net_iface.h"
 #include "net_int.h"
 
 #define KIND_NAME "net"
+#define OPTIONS "tap=NAME, vhost=on|off|auto or ring=FRAMES"
 
 struct net_device *
 net_device_get(struct mpn_personality *p)
@@ -27,6 +29,26 @@ net_device_get(struct mpn_personality *p)
 }
 
 /* ---- Life cycle ---- */
+
+static int
+open_face(struct net_device *dev, const struct net_face *face, const struct net_conf *conf)
+{
+	dev->face = face;
+	return face->open(dev, conf);
+}
+
+static int
+open_kernel_face(struct net_device *dev, const struct net_conf *conf)
+{
+	int rc = net_iface_check_name(conf->tap);
+
+	if (rc < 0)
+		return rc;
+	if (conf->vhost == NET_VHOST_OFF)
+		return open_face(dev, &net_tap_face, conf);
+	rc = open_face(dev, &net_vhost_face, conf);
+	return rc == 0 || conf->vhost == NET_VHOST_ON ? rc : open_face(dev, &net_tap_face, conf);
+}
 
 static int
 load(struct mpn_personality *p, const void *args)
@@ -46,9 +68,25 @@ load(struct mpn_personality *p, const void *args)
 	if (rc < 0)
 		return rc;
 	if (conf->tap != NULL)
-		(void)snprintf(dev->name, sizeof(dev->name), "%s", conf->tap);
-	dev->face = conf->tap != NULL ? &net_tap_face : &net_lib_face;
-	return dev->face->open(dev, conf);
+		return open_kernel_face(dev, conf);
+	if (conf->vhost == NET_VHOST_ON)
+		return mpn_log_err(EINVAL, "net", "vhost=on: expected tap=NAME with it");
+	return open_face(dev, &net_lib_face, conf);
+}
+
+static bool
+read_vhost(const char *value, enum net_vhost_use *vhost)
+{
+	static const char *const names[] = {
+		[NET_VHOST_AUTO] = "auto", [NET_VHOST_ON] = "on", [NET_VHOST_OFF] = "off"};
+
+	for (unsigned i = 0; i < MPN_ARRAY_SIZE(names); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			*vhost = (enum net_vhost_use)i;
+			return true;
+		}
+	}
+	return false;
 }
 
 static int
@@ -64,7 +102,9 @@ set_option(struct net_conf *conf, const char *key, const char *value)
 		conf->ring_len = (uint32_t)n;
 		return 0;
 	}
-	return mpn_log_err(EINVAL, "net", "'%s=%s': expected tap=NAME or ring=FRAMES", key, value);
+	if (strcmp(key, "vhost") == 0 && read_vhost(value, &conf->vhost))
+		return 0;
+	return mpn_log_err(EINVAL, "net", "'%s=%s': expected " OPTIONS, key, value);
 }
 
 static int
@@ -84,7 +124,7 @@ load_text(struct mpn_personality *p, const char *text)
 		}
 	}
 	if (rc < 0)
-		return mpn_log_err(EINVAL, "net", "'%s': expected tap=NAME or ring=FRAMES", text);
+		return mpn_log_err(EINVAL, "net", "'%s': expected " OPTIONS, text);
 	return load(p, &conf);
 }
 

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
@@ -13,6 +12,7 @@
 #include "link_side.h"
 #include "mpn_log.h"
 #include "mpn_parse.h"
+#include "vdev.h"
 
 #define MIN_PAIRS 16 /* the virtio driver wants 32 descriptors at least */
 #define VIRTIO_MAX_MTU 9600 /* virtio_user receives frames of at most 9728 bytes */
@@ -510,21 +510,11 @@ link_close(struct link *l)
 int
 link_try_plug(struct link *l, const char *driver, const char *args)
 {
-	static atomic_uint next;
-	int rc;
+	int rc = vdev_plug(driver, args, l->dev_name, sizeof(l->dev_name), &l->port_id);
 
-	(void)snprintf(
-		l->dev_name, sizeof(l->dev_name), "%s_mpn%u", driver, atomic_fetch_add(&next, 1));
-	rc = rte_eal_hotplug_add("vdev", l->dev_name, args);
-	if (rc < 0)
-		return rc;
-	rc = rte_eth_dev_get_port_by_name(l->dev_name, &l->port_id);
-	if (rc < 0) {
-		(void)rte_eal_hotplug_remove("vdev", l->dev_name);
-		return -ENODEV;
-	}
-	l->plugged = true;
-	return 0;
+	if (rc == 0)
+		l->plugged = true;
+	return rc;
 }
 
 int
@@ -544,15 +534,10 @@ link_plug(struct link *l, const char *driver, const char *args)
 void
 link_unplug(struct link *l)
 {
-	struct rte_eth_dev_info dev;
-
 	disclaim_port(l);
 	/* A port we did not make stays, stopped, for whoever made it. */
-	if (l->plugged && rte_eth_dev_is_valid_port(l->port_id) &&
-		rte_eth_dev_info_get(l->port_id, &dev) == 0) {
-		(void)rte_eth_dev_close(l->port_id);
-		(void)rte_dev_remove(dev.device);
-	}
+	if (l->plugged)
+		vdev_unplug(l->port_id);
 	l->plugged = false;
 	l->port_id = RTE_MAX_ETHPORTS;
 }

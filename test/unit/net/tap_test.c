@@ -58,7 +58,7 @@ open_host(struct host *t)
 {
 	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(TYPE)};
 
-	load_net(t, 0, "tap=utap0");
+	load_net(t, 0, "tap=utap0,vhost=off");
 	load_net(t, 1, "ring=64");
 	assert_int_equal(mpn_personality_start(t->p[0]), 0);
 	assert_int_equal(mpn_personality_start(t->p[1]), 0);
