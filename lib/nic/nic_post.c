@@ -237,12 +237,13 @@ free_post(struct nic_post *post)
 	free(post);
 }
 
+/* A pool that failed before it had operations of its own is freed by those that come first: maybe these. */
 static void
 end_pool(struct rte_mempool *pool)
 {
 	struct nic_post *post = pool->pool_config;
 
-	if (post->retired)
+	if (post != NULL && post->retired)
 		free_post(post);
 }
 

@@ -340,6 +340,20 @@ test_bad_place(void **state)
 	}
 }
 
+/* DPDK frees a pool that it could not make with the operations of whoever is the first: not always its own. */
+static void
+test_a_pool_that_was_not_made(void **state)
+{
+	struct rte_mempool *pool =
+		rte_mempool_create_empty("unmade", 16, 64, 0, 0, SOCKET_ID_ANY, 0);
+
+	assert_non_null(pool);
+	assert_int_equal(rte_mempool_set_ops_byname(pool, "mpn_post", NULL), 0);
+	assert_int_equal(rte_mempool_populate_default(pool), -EINVAL);
+	rte_mempool_free(pool);
+	assert_null(rte_mempool_lookup("unmade"));
+}
+
 static int
 start(void **state)
 {
@@ -370,6 +384,7 @@ main(void)
 		cmocka_unit_test_teardown(test_kept_frames_slow_it_down, pair_clean),
 		cmocka_unit_test_teardown(test_peers_of_one_queue, pair_clean),
 		cmocka_unit_test_teardown(test_bad_place, pair_clean),
+		cmocka_unit_test(test_a_pool_that_was_not_made),
 	};
 
 	return cmocka_run_group_tests_name("data queue", tests, start, stop);
