@@ -331,6 +331,8 @@ load(struct mpn_personality *p, const void *args, const char *options)
 	if (rc < 0)
 		return rc;
 	flow_clear_stats(&p->flow);
+	/* What it had the last time may be back by now. */
+	mpn_nic_pool_reap();
 	p->priv = calloc(1, MPN_MAX(p->ops->priv_size, (size_t)1));
 	rc = p->priv != NULL ? claims_make_domain(p) : mpn_err(ENOMEM);
 	if (rc == 0)

@@ -328,6 +328,45 @@ test_memory_that_is_not_dpdks(void **state)
 	close_bench(&t);
 }
 
+static void
+count_pool(struct rte_mempool *pool, void *arg)
+{
+	*(unsigned *)arg += strncmp(pool->name, "mpn_tap", 7) == 0;
+}
+
+static unsigned
+count_pools(void)
+{
+	unsigned n = 0;
+
+	rte_mempool_walk(count_pool, &n);
+	return n;
+}
+
+/* A frame is somewhere else when the personality is unloaded: its memory goes when it comes back. */
+static void
+test_frames_that_are_late(void **state)
+{
+	struct rte_mbuf *m;
+	struct bench t;
+
+	open_bench(&t);
+	assert_true(send_frame(&t, HOST, 0, 60));
+	probe_poll(t.nic, NICS, 4);
+	assert_int_equal(net_rx_burst(t.dev[PEER], &m, 1), 1);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(mpn_personality_stop(t.p[NIC]), 0);
+		assert_int_equal(mpn_personality_unload(t.p[NIC]), 0);
+		assert_int_equal(count_pools(), 1);
+		load_net(&t, NIC, "tap=" IFACE ",vhost=on");
+		assert_int_equal(count_pools(), i == 0 ? 2 : 1);
+		assert_int_equal(mpn_personality_start(t.p[NIC]), 0);
+		if (i == 0)
+			rte_pktmbuf_free(m);
+	}
+	close_bench(&t);
+}
+
 /* ---- The interface ---- */
 
 static bool
@@ -542,6 +581,7 @@ main(void)
 		cmocka_unit_test(test_a_host_that_was_late),
 		cmocka_unit_test(test_what_waits_at_start_is_old),
 		cmocka_unit_test(test_memory_that_is_not_dpdks),
+		cmocka_unit_test(test_frames_that_are_late),
 		cmocka_unit_test(test_the_interface_is_the_ports),
 		cmocka_unit_test(test_the_port_is_hidden),
 		cmocka_unit_test(test_a_kernel_without_it),
