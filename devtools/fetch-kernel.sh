@@ -3,7 +3,7 @@
 # Copyright (c) 2026 the mpnic authors
 #
 # Fetches the distribution's kernel for machines in the cloud and prints a directory with what a test needs of
-# it: vmlinuz and the modules of virtio disks. Nothing is installed.
+# it: vmlinuz and the modules of virtio disks and of vhost-net. Nothing is installed.
 #
 #	devtools/fetch-kernel.sh [DIR]
 #
@@ -28,7 +28,8 @@ package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null |
 mkdir -p "$dir"
 dir=$(realpath "$dir")
 done=$dir/$package
-if [ -e "$done/vmlinuz" ]; then
+# The last that was added: an older directory has not all of it.
+if [ -e "$done/vmlinuz" ] && [ -e "$done/vhost_net.ko" ]; then
 	echo "$done"
 	exit 0
 fi
@@ -42,9 +43,10 @@ mkdir "$work/all" "$work/use"
 	# Root's apt would fetch as a user who may not write here.
 	(cd "$work" && apt-get -q=2 -o APT::Sandbox::User= download "$package")
 	dpkg-deb --fsys-tarfile "$work"/*.deb | tar -x -C "$work/all" --wildcards './boot/vmlinuz*' \
-		'./lib/modules/*/kernel/drivers/virtio/*' './lib/modules/*/kernel/drivers/block/virtio_blk*'
+		'./lib/modules/*/kernel/drivers/virtio/*' './lib/modules/*/kernel/drivers/block/virtio_blk*' \
+		'./lib/modules/*/kernel/drivers/net/t[au][pn].ko' './lib/modules/*/kernel/drivers/vhost/vhost*'
 	cp "$work"/all/boot/vmlinuz* "$work/use/vmlinuz"
-	find "$work/all/lib/modules" -name 'virtio*.ko' -exec cp {} "$work/use/" \;
+	find "$work/all/lib/modules" -name '*.ko' -exec cp {} "$work/use/" \;
 } >"$dir/fetch.log" 2>&1 || {
 	tail -n 5 "$dir/fetch.log" >&2
 	echo "fetch-kernel.sh: cannot get $package, see $dir/fetch.log" >&2

@@ -64,6 +64,7 @@ q wire-1500 240 wire.sh 1500
   wire-9000 240 wire.sh 9000
 q net-9000 180 net.sh 9000
   net-1500 180 net.sh 1500
+  net-vhost 300 net_vhost.sh
 q vlan-1500 180 vlan.sh 1500
   vlan-9000 180 vlan.sh 9000
 q mpnic 120 mpnic.sh

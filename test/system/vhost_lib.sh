@@ -52,18 +52,21 @@ machine() { # MIB [options]
 # Modules of the disk, each behind those it needs.
 GUEST_MODULES='virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk'
 
-# A program of the host with its libraries, for the guest.
-give_to_guest() { # PROGRAM
-	local path
+# A program of the host, or a file by its path, with the libraries it needs, for the guest.
+give_to_guest() { # PROGRAM|PATH
+	local file=$1 path
 
-	need "$1"
-	for path in $(command -v "$1") $(ldd "$(command -v "$1")" | grep -o '/[^ ]*'); do
+	if [ ! -e "$file" ]; then
+		need "$1"
+		file=$(command -v "$1")
+	fi
+	for path in "$file" $(ldd "$file" | grep -o '/[^ ]*'); do
 		mkdir -p "guest${path%/*}" && cp -L "$path" "guest$path" || fail "cannot copy $path"
 	done
 }
 
 # Make guest.cpio, whose init loads the modules and runs the commands on stdin. More programs may be in it.
-make_guest() { # [PROGRAM]...
+make_guest() { # [PROGRAM|PATH]...
 	local module program
 
 	need busybox
