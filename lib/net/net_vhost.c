@@ -41,6 +41,8 @@
 #define TX_FREE_THRESH (QUEUE_SIZE - 4)
 /* As many are on their way as wait to be filled. */
 #define FRAMES (2 * RX_DESCS - 1)
+#define FLUSH_SILENCE_NS 200000
+#define FLUSH_MAX_NS 5000000
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN)
 #define NO_PORT RTE_MAX_ETHPORTS
 /* In arguments of a device they mean something. */
@@ -300,16 +302,23 @@ waits(const struct net_device *dev)
 	return false;
 }
 
-/* What was sent before the personality ran was not sent to this network. */
+/*
+ * What was sent before the personality ran was not sent to this network. The kernel has a queue behind the
+ * ring: as soon as there is room its thread brings more.
+ */
 static void
 flush(struct net_device *dev)
 {
+	uint64_t now = mpn_now_ns();
+	uint64_t end = now + FLUSH_MAX_NS, silent = now + FLUSH_SILENCE_NS;
 	struct rte_mbuf *mbufs[MPN_BURST];
-	unsigned n, all = 0;
 
-	while (all < QUEUE_SIZE && (n = collect(dev, mbufs, MPN_BURST, 0)) > 0) {
+	for (; now < end && now < silent; now = mpn_now_ns()) {
+		unsigned n = collect(dev, mbufs, MPN_BURST, now);
+
 		rte_pktmbuf_free_bulk(mbufs, n);
-		all += n;
+		if (n > 0)
+			silent = now + FLUSH_SILENCE_NS;
 	}
 }
 
