@@ -24,6 +24,9 @@ GUEST_MODULES='tun tap vhost_iotlb vhost vhost_net'
 ask() {
 	$MPNIC --connect /tmp/s "$@" 2>&1
 }
+run() { # [options]
+	$MPNIC -l 0 -d $DRIVERS --no-huge --no-pci -m 128 -- --link ring:x "$@"
+}
 await() { # SECONDS COMMAND...
 	end=$(($(cut -d. -f1 /proc/uptime) + $1))
 	shift
@@ -64,7 +67,7 @@ load() { # NIC OPTIONS
 mkdir -p /run /tmp
 cd /tmp
 ls -l /dev/vhost-net /dev/net/tun
-$MPNIC -l 0 -d $DRIVERS --no-huge --no-pci -m 128 -- --link ring:x --link ring:x --socket /tmp/s --idle sleep >log 2>&1 &
+run --link ring:x --socket /tmp/s --idle sleep >log 2>&1 &
 mpnic=$!
 if ! await 60 ask -e "show program"; then
 	cat log
@@ -134,6 +137,14 @@ echo "mpnic ended $?"
 there $IP link show vb >/dev/null 2>&1 || echo vb is gone
 cat log
 echo >hold
+# A kernel that refuses the memory it is given, of which the driver says nothing.
+rmmod vhost_net
+rmmod vhost
+insmod /lib/vhost.ko max_mem_regions=0 && insmod /lib/vhost_net.ko
+for how in on auto; do
+	run -e "personality define nic0 net" -e "personality load nic0 net tap=vc,vhost=$how" -e "show personality" \
+		2>&1 | grep -o "tap=vc.*vhost=on.*\|face *[a-z]*"
+done
 END
 } >commands
 make_guest "$MPNIC" "${drivers[@]}" ip <commands
@@ -164,3 +175,5 @@ guest_said "2 packets transmitted, 0 packets received, 100% packet loss"
 guest_said "personality load nic0 net tap=va"
 guest_said "mpnic ended 0"
 guest_said "vb is gone"
+guest_said "tap=vc,vhost=on': tap 'vc': vhost=on: an interface of vhost-net: Input/output error"
+guest_said "face              tap"
