@@ -10,7 +10,8 @@
  * client that is on its way in then is met out of freed memory, for as long as the process lives. So a
  * server that ends leaves its device stopped, its socket without a name, until the end of the process;
  * the next one on the same path gets a device and a socket of its own. That costs one port (of
- * RTE_MAX_ETHPORTS) for each memif server that a process has ever had.
+ * RTE_MAX_ETHPORTS) for each memif server that a process has ever had. (Since memif_relay.c nobody but us
+ * knows that socket; whether the device may be closed now has not been tried.)
  */
 
 #include <stdio.h>

@@ -95,7 +95,7 @@ busy_ms(const struct link *l, enum sock_side side)
 	return mpn_proc_is_ending(sock_holder(l->spec.arg, side)) ? MPN_PROC_END_MS : BUSY_MS;
 }
 
-/* ", process 123": who has the side. */
+/* ": process 123", who has the side, or nothing. */
 static const char *
 name_holder(const struct link *l, enum sock_side side, char *text, size_t size)
 {
