@@ -411,7 +411,7 @@ ebd_server_idle(struct ebd_server *s, unsigned work)
 		mpn_idler_init(&s->idler, ebd_idle_policy(s->conf.idle));
 		s->idler_ready = true;
 	}
-	if (work == 0)
+	if (work == 0 && s->idler.policy == MPN_IDLE_SLEEP)
 		s->idler.answer_ns = ebd_server_answer_ns(s);
 	mpn_idler_round(&s->idler, work);
 }

@@ -477,6 +477,15 @@ link_open(const struct link_spec *spec, const struct link_want *want, atomic_boo
 	return l;
 }
 
+bool
+link_driver_is_up(const struct link *l)
+{
+	struct rte_eth_link state = {0};
+
+	return rte_eth_link_get_nowait(l->port_id, &state) == 0 &&
+	       state.link_status == RTE_ETH_LINK_UP;
+}
+
 void
 link_lose(struct link *l)
 {

@@ -122,7 +122,7 @@ struct link_kind {
 	 * driver does. Received ones are made from pool. alive: every stage has had a round since it was last.
 	 * @return work done
 	 */
-	unsigned (*pump)(struct link *l, struct rte_mempool *pool, bool alive);
+	unsigned (*pump)(struct link *l, struct rte_mempool *pool, bool alive, uint64_t now_ns);
 };
 
 /* Take a link string apart; logs what is wrong with it. 0, -EINVAL */
@@ -150,6 +150,8 @@ link_open(const struct link_spec *spec, const struct link_want *want, atomic_boo
 /* Close the port, unplug the device, free the link. The port must be stopped. NULL is allowed. */
 void link_close(struct link *l);
 
+/* What the driver says of the link; nothing else is asked. */
+bool link_driver_is_up(const struct link *l);
 /* The peer is lost, and the driver cannot find it again: take the device out, */
 void link_lose(struct link *l);
 /* and put a new one in if the peer is back. l->port_id may change. 0, -errno: not yet */
@@ -181,7 +183,7 @@ int memif_open(struct link *l);
 void memif_unplug(struct link *l);
 bool memif_is_up(struct link *l);
 void memif_stopped(struct link *l);
-unsigned memif_pump(struct link *l, struct rte_mempool *pool, bool alive);
+unsigned memif_pump(struct link *l, struct rte_mempool *pool, bool alive, uint64_t now_ns);
 
 /* link_kernel.c */
 int tap_open(struct link *l);
@@ -203,7 +205,7 @@ int remote_link_open(struct link *l);
 void remote_link_close(struct link *l);
 bool remote_link_is_up(struct link *l);
 unsigned remote_link_unsent(struct link *l, uint64_t now_ns);
-unsigned remote_link_pump(struct link *l, struct rte_mempool *pool, bool alive);
+unsigned remote_link_pump(struct link *l, struct rte_mempool *pool, bool alive, uint64_t now_ns);
 
 /* link_dev.c */
 int pci_open(struct link *l);

@@ -213,12 +213,9 @@ bond_open(struct link *l)
 static bool
 member_is_up(struct link *m)
 {
-	struct rte_eth_link state = {0};
-
 	if (m->spec.kind->is_up != NULL && !m->spec.kind->is_up(m))
 		return false;
-	return rte_eth_link_get_nowait(m->port_id, &state) == 0 &&
-	       state.link_status == RTE_ETH_LINK_UP;
+	return link_driver_is_up(m);
 }
 
 /*
@@ -263,7 +260,6 @@ bool
 bond_is_up(struct link *l)
 {
 	struct bond *b = l->priv;
-	struct rte_eth_link state = {0};
 	unsigned nb_up = 0;
 	bool any = false;
 
@@ -278,8 +274,7 @@ bond_is_up(struct link *l)
 		any |= b->active[i];
 	}
 	l->nb_up = nb_up;
-	return any && rte_eth_link_get_nowait(l->port_id, &state) == 0 &&
-	       state.link_status == RTE_ETH_LINK_UP;
+	return any && link_driver_is_up(l);
 }
 
 bool

@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include <rte_common.h>
-#include <rte_ethdev.h>
 #include <rte_ether.h>
 
 #include "eal_files.h"
@@ -104,15 +103,6 @@ plug_client(struct link *l)
 	return rc;
 }
 
-static bool
-driver_is_up(const struct link *l)
-{
-	struct rte_eth_link state = {0};
-
-	return rte_eth_link_get_nowait(l->port_id, &state) == 0 &&
-	       state.link_status == RTE_ETH_LINK_UP;
-}
-
 int
 memif_open(struct link *l)
 {
@@ -153,19 +143,16 @@ memif_open(struct link *l)
 }
 
 unsigned
-memif_pump(struct link *l, MPN_UNUSED struct rte_mempool *pool, MPN_UNUSED bool alive)
+memif_pump(
+	struct link *l, MPN_UNUSED struct rte_mempool *pool, MPN_UNUSED bool alive, uint64_t now_ns)
 {
 	struct link_side *s = l->priv;
 	struct memif_relay *relay = s->priv;
-	uint64_t now_ns;
 	unsigned n;
 
-	if (relay == NULL || memif_relay_is_lost(relay))
+	if (mpn_likely(now_ns < s->next_look_ns) || relay == NULL || memif_relay_is_lost(relay))
 		return 0;
-	now_ns = mpn_now_ns();
-	if (now_ns < s->next_look_ns)
-		return 0;
-	s->next_look_ns = now_ns + (driver_is_up(l) ? LOOK_UP_NS : LOOK_NS);
+	s->next_look_ns = now_ns + (link_driver_is_up(l) ? LOOK_UP_NS : LOOK_NS);
 	n = memif_relay_poll(relay);
 	if (memif_relay_is_lost(relay)) {
 		/* It carries nothing any more: when the thread is done with what was carried, the driver is ours. */
@@ -181,7 +168,7 @@ memif_is_up(struct link *l)
 {
 	const struct link_side *s = l->priv;
 
-	return s->priv != NULL && memif_relay_is_up(s->priv) && driver_is_up(l);
+	return s->priv != NULL && memif_relay_is_up(s->priv) && link_driver_is_up(l);
 }
 
 void

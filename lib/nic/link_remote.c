@@ -343,7 +343,7 @@ pump_in(struct remote_port *rp, struct rte_mempool *pool)
 }
 
 unsigned
-remote_link_pump(struct link *l, struct rte_mempool *pool, bool alive)
+remote_link_pump(struct link *l, struct rte_mempool *pool, bool alive, MPN_UNUSED uint64_t now_ns)
 {
 	struct remote_port *rp = l->priv;
 	unsigned up;

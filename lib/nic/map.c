@@ -115,7 +115,7 @@ nic_map_poll(struct mpn_nic *nic)
 	nic->in_poll = true;
 	work = nic_part_round(&map->home);
 	if (mpn_unlikely(nic->pump != NULL))
-		work += nic->pump(nic->link, nic->rx_pool, have_all_moved(map));
+		work += nic->pump(nic->link, nic->rx_pool, have_all_moved(map), now_ns);
 	nic->in_poll = false;
 	nic->stats.polls++;
 	nic->stats.idle_polls += work == 0;

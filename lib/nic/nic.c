@@ -332,7 +332,7 @@ mpn_nic_poll(struct mpn_nic *nic)
 	work += nic->sched->work(&nic->all, now_ns, &tsc);
 	work += nic_transmit(nic, now_ns);
 	if (mpn_unlikely(nic->pump != NULL))
-		work += nic->pump(nic->link, nic->rx_pool, true);
+		work += nic->pump(nic->link, nic->rx_pool, true, now_ns);
 	nic->stats.polls++;
 	nic->stats.idle_polls += work == 0;
 	nic->in_poll = false;

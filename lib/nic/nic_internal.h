@@ -242,8 +242,8 @@ struct mpn_nic {
 	const struct sched_ops *sched;
 	struct sched_pace pace;
 	struct nic_bypass *bypass; /* NULL: nobody */
-	unsigned (*pump)(struct link *link, struct rte_mempool *pool,
-		bool alive); /* of the link, NULL: none */
+	/* of the link, NULL: none */
+	unsigned (*pump)(struct link *link, struct rte_mempool *pool, bool alive, uint64_t now_ns);
 	struct nic_fwd *fwd; /* a test mode that has it */
 	struct mpn_personality *pers[MPN_MAX_PERSONALITIES];
 	struct mpn_nic_stats stats;

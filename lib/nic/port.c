@@ -529,10 +529,7 @@ mpn_nic_post_recall(struct mpn_nic *nic)
 bool
 nic_port_link_up(struct mpn_nic *nic)
 {
-	struct rte_eth_link state = {0};
-
 	if (nic->link->spec.kind->is_up != NULL)
 		return nic->link->spec.kind->is_up(nic->link);
-	return rte_eth_link_get_nowait(nic->port_id, &state) == 0 &&
-	       state.link_status == RTE_ETH_LINK_UP;
+	return link_driver_is_up(nic->link);
 }

@@ -172,31 +172,29 @@ check_tx(struct mpn_personality *p)
 		mpn_personality_error(p, -EAGAIN, "none of its frames has left for a second");
 }
 
+/* Has a counter begun to grow since the last look? */
+static bool
+begins(uint64_t count, uint64_t *seen, bool *grows)
+{
+	bool grew = *grows;
+
+	*grows = count > *seen;
+	*seen = count;
+	return *grows && !grew;
+}
+
+/* It may take its frames too slowly, or keep what it was given so that there is none left for what arrives. */
 static void
 check_rx(struct mpn_personality *p)
 {
 	struct flow_watch *w = &p->flow.watch;
-	bool full = p->flow.stats.rx_full > w->rx_full;
 
-	if (full && !w->is_rx_full)
+	if (begins(p->flow.stats.rx_full, &w->rx_full, &w->is_rx_full))
 		mpn_personality_error(
 			p, -ENOBUFS, "it takes its frames too slowly, some are dropped");
-	w->rx_full = p->flow.stats.rx_full;
-	w->is_rx_full = full;
-}
-
-/* It keeps what it was given, and there is none left for what arrives. */
-static void
-check_frames(struct mpn_personality *p)
-{
-	struct flow_watch *w = &p->flow.watch;
-	bool none = p->flow.stats.rx_no_frames > w->rx_no_frames;
-
-	if (none && !w->has_no_frames)
+	if (begins(p->flow.stats.rx_no_frames, &w->rx_no_frames, &w->has_no_frames))
 		mpn_personality_error(
 			p, -ENOMEM, "all frames of its own are in use, some are dropped");
-	w->rx_no_frames = p->flow.stats.rx_no_frames;
-	w->has_no_frames = none;
 }
 
 static void
@@ -206,7 +204,6 @@ check_personalities(struct mpn_nic *nic)
 		if (!personality_is_active(nic->pers[i]))
 			continue;
 		check_rx(nic->pers[i]);
-		check_frames(nic->pers[i]);
 		check_tx(nic->pers[i]);
 	}
 }

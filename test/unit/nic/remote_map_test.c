@@ -102,7 +102,7 @@ test_memory_stays_until_the_nic_is_held(void **state)
 	probe_poll(&w.nic[THERE], 1, 4);
 	assert_int_equal(l->spec.kind->unsent(l, mpn_now_ns()), 4);
 	atomic_store(&r->map.mine->sent, UINT32_MAX / 2);
-	assert_int_equal(w.nic[THERE]->pump(l, w.nic[THERE]->rx_pool, true), 0);
+	assert_int_equal(w.nic[THERE]->pump(l, w.nic[THERE]->rx_pool, true, mpn_now_ns()), 0);
 	assert_int_equal(l->spec.kind->unsent(l, mpn_now_ns()), 4);
 	probe_catch_log();
 	probe_poll(&w.nic[THERE], 1, 1);
@@ -187,7 +187,7 @@ test_beats_are_those_of_all_lcores(void **state)
 
 		map->away[1].seen_rounds =
 			__atomic_load_n(&map->away[1].part.rounds, __ATOMIC_RELAXED);
-		w.nic[THERE]->pump(w.nic[THERE]->link, w.nic[THERE]->rx_pool, false);
+		w.nic[THERE]->pump(w.nic[THERE]->link, w.nic[THERE]->rx_pool, false, mpn_now_ns());
 	}
 	assert_int_equal(atomic_load(&r->map.theirs->beats), before);
 	while (atomic_load(&r->map.theirs->beats) == before)
