@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /*
- * What DPDK has to say about itself, in its own words.
+ * What DPDK has to say about itself: in its own words, or as JSON.
  */
 
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include <rte_ring.h>
 
 #include "app.h"
+#include "dump_json.h"
 
 static void
 dump_heap(FILE *f)
@@ -26,23 +27,40 @@ dump_heap(FILE *f)
 }
 
 static const struct {
-	const char *name;
+	const char *name, *key;
 	void (*dump)(FILE *f);
+	void (*json)(struct mpn_out *o);
 } dumps[] = {
-	{"mempools", rte_mempool_list_dump},
-	{"rings", rte_ring_list_dump},
-	{"memzones", rte_memzone_dump},
-	{"memory", rte_dump_physmem_layout},
-	{"heap", dump_heap},
-	{"devargs", rte_devargs_dump},
-	{"lcores", rte_lcore_dump},
-	{"log-types", rte_log_dump},
+	{"mempools", "mempools", rte_mempool_list_dump, dump_json_mempools},
+	{"rings", "rings", rte_ring_list_dump, dump_json_rings},
+	{"memzones", "memzones", rte_memzone_dump, dump_json_memzones},
+	{"memory", "memory", rte_dump_physmem_layout, dump_json_memory},
+	{"heap", "heap", dump_heap, dump_json_heap},
+	{"devargs", "devargs", rte_devargs_dump, dump_json_devargs},
+	{"lcores", "lcores", rte_lcore_dump, dump_json_lcores},
+	{"log-types", "log_types", rte_log_dump, dump_json_log_types},
 };
 
 const char *
 app_dump_name(unsigned n)
 {
 	return n < MPN_ARRAY_SIZE(dumps) ? dumps[n].name : NULL;
+}
+
+static int
+dump(struct shell *sh, const struct shell_args *args, unsigned i)
+{
+	struct mpn_out o;
+
+	if (!app_wants_json(args)) {
+		dumps[i].dump(sh->out);
+		return 0;
+	}
+	app_show_begin(&o, sh, args);
+	mpn_out_array(&o, dumps[i].key);
+	dumps[i].json(&o);
+	mpn_out_close(&o);
+	return mpn_out_end(&o);
 }
 
 static int
@@ -53,10 +71,8 @@ run_dump(struct shell *sh, const struct shell_args *args)
 	unsigned i;
 
 	for (i = 0; i < MPN_ARRAY_SIZE(dumps); i++) {
-		if (strcmp(dumps[i].name, args->word[0]) == 0) {
-			dumps[i].dump(sh->out);
-			return 0;
-		}
+		if (strcmp(dumps[i].name, args->word[0]) == 0)
+			return dump(sh, args, i);
 		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
 			i > 0 ? ", " : "", dumps[i].name);
 	}
@@ -64,8 +80,8 @@ run_dump(struct shell *sh, const struct shell_args *args)
 }
 
 static const struct shell_cmd cmds[] = {
-	{"dump WHAT", "mempools, rings, memzones, memory, heap, devargs, lcores or log-types",
-		run_dump},
+	{"dump WHAT [json]",
+		"mempools, rings, memzones, memory, heap, devargs, lcores or log-types", run_dump},
 };
 
 const struct shell_section dump_section = {

@@ -101,7 +101,26 @@ def check_commands(path):
             ok, text = t.ask(line)
             assert ok, f"{line}: {text}"
             json.loads(text)
+    check_dumps(t)
     print(f"{told} lines were refused")
+
+
+def check_dumps(t):
+    """What DPDK says about itself is text of its own; JSON tells of as many things."""
+    names = json.loads(t.ask("show values WHAT json")[1])["values"]
+    assert len(names) >= 8, names
+    for name in names:
+        ok, text = t.ask(f"dump {name}")
+        assert ok and text, f"dump {name}: {text}"
+        ok, answer = t.ask(f"dump {name} json")
+        assert ok, f"dump {name} json: {answer}"
+        (elements,) = json.loads(answer).values()
+        assert elements and all(isinstance(e, dict) for e in elements), answer
+        for e in elements:
+            assert e.get("name", "") in text, f"dump {name}: no {e['name']}"
+    for name, begin in [("rings", "^ring <"), ("mempools", "^mempool <"), ("lcores", "^lcore ")]:
+        n = len(re.findall(begin, t.ask(f"dump {name}")[1], re.M))
+        assert n == len(json.loads(t.ask(f"dump {name} json")[1])[name]) > 0, name
 
 
 def check_strangers(path):
