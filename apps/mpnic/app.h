@@ -126,9 +126,16 @@ int app_show_server(struct shell *sh, const struct shell_args *args, const char 
 const char *app_reason(int rc);
 /** Have the lcores of all maps stand still, and go on. */
 void app_hold(bool on);
-/** "NIC:STAGE=LCORE,..." of --map: is it one, put it into effect. 0 or -errno after a logged line */
+/** Is it a "NIC:STAGE=LCORE,..." of --map? 0 or -EINVAL */
 int app_check_map(const char *text);
-int app_set_map(const char *text);
+/**
+ * Put all of --map into effect: for the NICs there are, and for one that a command of the start has attached. They may name
+ * personalities that such a command will define. 0 or -errno after a logged line
+ */
+int app_plan_maps(const char *const *maps, unsigned nb);
+int app_plan_map(struct mpn_nic *nic);
+/** The commands of the start have run: is there something for each of their names? 0 or -ENOENT after a logged line */
+int app_check_maps(void);
 /** All of the program runs on this thread again. */
 void app_end_maps(void);
 

@@ -193,10 +193,11 @@ run_attach(struct shell *sh, const struct shell_args *args)
 	mpn_nic_hold(nic);
 	if (!app_of(sh)->running)
 		mpn_nic_hold(nic);
-	if (make_known(name, link, options) != NULL)
+	rc = app_plan_map(nic);
+	if (rc == 0 && make_known(name, link, options) != NULL)
 		return 0;
 	mpn_nic_destroy(nic);
-	return -ENOMEM;
+	return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : -ENOMEM;
 }
 
 static int

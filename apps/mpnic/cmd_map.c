@@ -55,16 +55,76 @@ app_check_map(const char *text)
 	return map != NULL && map[0] != '\0' && mpn_map_check(map) == 0 ? 0 : -EINVAL;
 }
 
-int
-app_set_map(const char *text)
+/* What the commands of the start may still want: NICs that they attach. */
+static const char *const *start_maps;
+static unsigned nb_start_maps;
+static uint32_t used_maps; /* 1 << each that has found its NIC */
+
+/* Several of one NIC are one map. @return its length, 0: there is none */
+static size_t
+join_maps(const char *nic, char *buf, size_t size)
 {
 	char name[MPN_NAME_LEN];
-	const char *map = split(text, name, sizeof(name));
-	struct mpn_nic *nic = app_find_nic(name);
+	size_t used = 0;
 
-	if (nic != NULL)
-		return mpn_nic_set_map(nic, map);
-	return mpn_log_err(ENOENT, "mpnic", "--map: '%s': no such NIC", name);
+	buf[0] = '\0';
+	for (unsigned i = 0; i < nb_start_maps; i++) {
+		const char *map = split(start_maps[i], name, sizeof(name));
+
+		if (strcmp(name, nic) != 0)
+			continue;
+		used_maps |= 1u << i;
+		if (used < size)
+			used += (size_t)snprintf(
+				buf + used, size - used, "%s%s", used > 0 ? "," : "", map);
+	}
+	return used;
+}
+
+int
+app_plan_map(struct mpn_nic *nic)
+{
+	char map[MPN_MAP_LEN];
+	struct mpn_nic_info info;
+	size_t len;
+
+	mpn_nic_get_info(nic, &info);
+	len = join_maps(info.name, map, sizeof(map));
+	if (len >= sizeof(map))
+		return mpn_log_err(E2BIG, "mpnic", "--map: '%s': expected at most %zu characters",
+			info.name, sizeof(map) - 1);
+	return len > 0 ? mpn_nic_plan_map(nic, map) : 0;
+}
+
+int
+app_plan_maps(const char *const *maps, unsigned nb)
+{
+	struct mpn_nic *nic;
+	int rc = 0;
+
+	start_maps = maps;
+	nb_start_maps = nb;
+	for (unsigned i = 0; rc == 0 && (nic = mpn_nic_get(i)) != NULL; i++)
+		rc = app_plan_map(nic);
+	return rc;
+}
+
+int
+app_check_maps(void)
+{
+	char name[MPN_NAME_LEN];
+	struct mpn_nic *nic;
+	int rc = 0;
+
+	for (unsigned i = 0; i < nb_start_maps; i++) {
+		(void)split(start_maps[i], name, sizeof(name));
+		if (!(used_maps & (1u << i)))
+			return mpn_log_err(ENOENT, "mpnic", "--map: '%s': no such NIC", name);
+	}
+	nb_start_maps = 0;
+	for (unsigned i = 0; rc == 0 && (nic = mpn_nic_get(i)) != NULL; i++)
+		rc = mpn_nic_check_map(nic);
+	return rc;
 }
 
 void

@@ -243,7 +243,8 @@ static void
 dump(struct app *app)
 {
 	static const char *const lines[] = {"show program", "show port", "show personality",
-		"show flow", "show volume", "show session"};
+		"show flow", "show delay", "show vlan", "show map", "show fwd", "show volume",
+		"show session", "show log", "show config"};
 	unsigned i;
 
 	dump_asked = 0;
@@ -317,17 +318,32 @@ run_lines(struct app *app, const struct app_conf *conf)
 }
 
 static int
-set_maps(const struct app_conf *conf)
+say_reason(int rc)
 {
-	for (unsigned i = 0; i < conf->nb_maps; i++) {
-		int rc = app_set_map(conf->maps[i]);
+	if (rc < 0)
+		fprintf(stderr, "mpnic: %s\n", app_reason(rc));
+	return rc;
+}
 
-		if (rc < 0) {
-			fprintf(stderr, "mpnic: %s\n", app_reason(rc));
-			return rc;
+/* The commands that are given at the start. */
+static int
+run_commands(struct app *app, const struct app_conf *conf)
+{
+	int status;
+
+	if (conf->cmdline_file != NULL && shell_run_file(&app->shell, conf->cmdline_file) != 0 &&
+		!conf->interactive)
+		return EXIT_FAILED;
+	if (conf->socket != NULL) {
+		app->remote = remote_open(&app->shell, conf->socket);
+		if (app->remote == NULL) {
+			fprintf(stderr, "mpnic: --socket: '%s': %s\n", conf->socket,
+				strerror(errno));
+			return EXIT_FAILED;
 		}
 	}
-	return 0;
+	status = run_lines(app, conf);
+	return status == EXIT_OK && say_reason(app_check_maps()) < 0 ? EXIT_FAILED : status;
 }
 
 static int
@@ -337,18 +353,9 @@ set_up(struct app *app, const struct app_conf *conf)
 		return stop_asked ? EXIT_INTERRUPTED : EXIT_FAILED;
 	/* As after a stop. */
 	app_hold(true);
-	if (app_know_nics() != 0 || set_maps(conf) != 0)
+	if (app_know_nics() != 0 || say_reason(app_plan_maps(conf->maps, conf->nb_maps)) < 0)
 		return EXIT_FAILED;
-	if (conf->cmdline_file != NULL && shell_run_file(&app->shell, conf->cmdline_file) != 0 &&
-		!conf->interactive)
-		return EXIT_FAILED;
-	if (conf->socket == NULL)
-		return run_lines(app, conf);
-	app->remote = remote_open(&app->shell, conf->socket);
-	if (app->remote != NULL)
-		return run_lines(app, conf);
-	fprintf(stderr, "mpnic: --socket: '%s': %s\n", conf->socket, strerror(errno));
-	return EXIT_FAILED;
+	return run_commands(app, conf);
 }
 
 static int

@@ -136,7 +136,8 @@ static const struct mpn_opt opts[] = {
 	{"link", 'l', "LINK", "at most 8 links such as vhost:ebd0.sock, or help",
 		"make a NIC on this link; may be repeated; --link help lists the kinds", add_link},
 	{"map", 0, "NIC:STAGE=LCORE,...", "a map such as nic0:rx=1,tx=1,storage=2",
-		"poll stages (rx, tx, personalities) on lcores of their own; may be repeated",
+		"poll stages (rx, tx, personalities by their names, also of NICs and personalities "
+		"that the commands of the start make) on lcores of their own; may be repeated",
 		add_map},
 	{"idle", 0, "spin|yield|sleep", "spin, yield or sleep",
 		"while nothing arrives; default: sleep on two cores or one, else spin", set_idle},

@@ -80,6 +80,16 @@ check_personality(const struct mpn_personality *p, const struct map_text *map)
 }
 
 static int
+check_stages(struct mpn_nic *nic, const struct map_text *map)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < map->nb; i++)
+		rc = check_stage(nic, map->entry[i].stage);
+	return rc;
+}
+
+static int
 check_map(struct mpn_nic *nic, const struct map_text *map)
 {
 	int rc = 0;
@@ -89,11 +99,8 @@ check_map(struct mpn_nic *nic, const struct map_text *map)
 	if (map->nb > 0 && nic->bypass != NULL)
 		return mpn_log_err(EBUSY, "nic",
 			"map: something else has the port of %s: set fwd off", nic->info.name);
-	for (unsigned i = 0; rc == 0 && i < map->nb; i++) {
-		rc = check_stage(nic, map->entry[i].stage);
-		if (rc == 0)
-			rc = check_lcore(&map->entry[i]);
-	}
+	for (unsigned i = 0; rc == 0 && i < map->nb; i++)
+		rc = check_lcore(&map->entry[i]);
 	for (unsigned i = 0; rc == 0 && i < nic->nb_pers; i++)
 		rc = check_personality(nic->pers[i], map);
 	return rc == 0 ? check_place(nic, map) : rc;
@@ -249,24 +256,21 @@ mpn_personality_unpin(struct mpn_personality *p)
 
 /* ---- The map ---- */
 
-int
-mpn_nic_set_map(struct mpn_nic *nic, const char *map)
+static int
+set_map(struct mpn_nic *nic, const struct map_text *text)
 {
 	struct nic_map *old = nic->map, *new = NULL;
-	struct map_text text;
-	int rc = map_parse(map != NULL ? map : "", &text);
+	int rc = check_map(nic, text);
 
-	if (rc == 0)
-		rc = check_map(nic, &text);
 	if (rc < 0)
 		return rc;
 	mpn_nic_hold(nic);
-	if (text.nb > 0) {
-		new = make_map(nic, &text);
+	if (text->nb > 0) {
+		new = make_map(nic, text);
 		rc = new != NULL ? 0 : -errno;
 	}
 	if (rc == 0)
-		rc = move_besides(nic, &text);
+		rc = move_besides(nic, text);
 	if (rc == 0) {
 		nic->map = new;
 		nic_map_rebuild(nic);
@@ -274,6 +278,32 @@ mpn_nic_set_map(struct mpn_nic *nic, const char *map)
 	free_map(rc == 0 ? old : new);
 	mpn_nic_release(nic);
 	return rc;
+}
+
+int
+mpn_nic_set_map(struct mpn_nic *nic, const char *map)
+{
+	struct map_text text;
+	int rc = map_parse(map != NULL ? map : "", &text);
+
+	if (rc == 0)
+		rc = check_stages(nic, &text);
+	return rc == 0 ? set_map(nic, &text) : rc;
+}
+
+int
+mpn_nic_plan_map(struct mpn_nic *nic, const char *map)
+{
+	struct map_text text;
+	int rc = map_parse(map != NULL ? map : "", &text);
+
+	return rc == 0 ? set_map(nic, &text) : rc;
+}
+
+int
+mpn_nic_check_map(struct mpn_nic *nic)
+{
+	return nic->map != NULL ? check_stages(nic, &nic->map->text) : 0;
 }
 
 /* ---- Looking ---- */

@@ -41,6 +41,14 @@ extern "C" {
  *   different lcores; -ENOMEM
  */
 int mpn_nic_set_map(struct mpn_nic *nic, const char *map) MPN_MUST_CHECK;
+/**
+ * The same before personalities are defined: a stage may have any name, and is that of the personality which will be defined
+ * with it. mpn_nic_check_map() tells afterwards whether all have come.
+ * @return as mpn_nic_set_map(), but for -ENOENT
+ */
+int mpn_nic_plan_map(struct mpn_nic *nic, const char *map) MPN_MUST_CHECK;
+/** Is there a stage for each name in the map of the NIC? 0, or -ENOENT after a logged line that names one. */
+int mpn_nic_check_map(struct mpn_nic *nic) MPN_MUST_CHECK;
 /** Is it a map as far as one can tell without a NIC? 0 or -EINVAL after a logged line */
 int mpn_map_check(const char *map) MPN_MUST_CHECK;
 /** The map of a NIC as text, "" when it has none. @return buf */

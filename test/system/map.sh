@@ -57,7 +57,33 @@ if [ "$2" = two ]; then
 	refused 1 "'nic7': no such NIC" nic7:rx=1
 	refused 1 "'rx=9': there is no such lcore: -l or --lcores" nic0:rx=9
 	refused 1 "'rx=0': this is the main lcore" nic0:rx=0
-	refused 1 "'disk=2': no such stage|'disk': no such stage" nic0:disk=2
+	refused 1 "'disk': no such stage: expected one of rx, tx, or a kind" nic0:disk=2
+	refused 1 "'disk=9': there is no such lcore" nic0:disk=9
+
+	# It may name what the commands of the start make; several maps of one NIC are one.
+	cat >names <<-END
+		port attach ring:n extra mtu=1500
+		personality define nic0 net backup
+		personality define nic0 $BUILD/test/system/trial.so
+		personality define extra net
+		show map json
+	END
+	named() { # MAP...
+		local args=()
+
+		for m in "$@"; do args+=(--map "$m"); done
+		timeout -k 5 60 "$MPNIC" --no-pci --no-huge -m 128 --lcores "(0-3)@($cpus)" -- --link ring:m "${args[@]}" \
+			--cmdline-file names >names.out 2>names.err -e "show config"
+	}
+	named nic0:backup=2,trial=3 nic0:rx=1 extra:net=2,tx=1 || fail "names of the start: $(cat names.err)"
+	grep -qx "set map nic0 backup=2,trial=3,rx=1" names.out || fail "$(cat names.out)"
+	grep -qx "set map extra net=2,tx=1" names.out || fail "$(cat names.out)"
+	named nic0:backup=2 nic0:backup=3 && fail "a stage on two lcores"
+	grep -q "'backup' is there twice" names.err || fail "$(cat names.err)"
+	named nic0:trial=1 extra:spare=2 && fail "a name that nobody has"
+	grep -q "'spare': no such stage: expected one of rx, tx, net" names.err || fail "$(cat names.err)"
+	named extra:net=9 && fail "an lcore that is not there"
+	grep -q "names:1:.*'net=9': there is no such lcore" names.err || fail "$(cat names.err)"
 fi
 
 # A server is in one place, with the storage of all its links.

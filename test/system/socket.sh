@@ -49,8 +49,8 @@ python3 "$SRC/test/system/words.py" s >words.out 2>words.err || fail "$(tail -n 
 
 # SIGUSR1: everything at once.
 send mpnic USR1
-wait_for 10 grep -q '^sessions' mpnic.out || fail "nothing was dumped"
-for word in version ports personalities flows volumes; do
+wait_for 10 grep -q '^volume add one' mpnic.out || fail "nothing was dumped"
+for word in version ports personalities flows delays vlans maps fwd volumes sessions lines; do
 	grep -q "^$word" mpnic.out || fail "no $word in what was dumped"
 done
 
