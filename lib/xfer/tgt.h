@@ -172,8 +172,11 @@ tgt_io_set_state(struct xfer_tgt *t, struct xfer_io *io, enum xfer_io_state to)
 		__builtin_trap(); /* a bug of ours; no frame can bring it about */
 	t->nb_io += (uint32_t)tgt_io_is_outstanding((uint8_t)to) -
 		    (uint32_t)tgt_io_is_outstanding(io->state);
-	t->nb_wait_buf +=
-		(uint32_t)(to == XFER_IO_WAIT_BUF) - (uint32_t)(io->state == XFER_IO_WAIT_BUF);
+	/* Few ever wait: a branch that is not taken rather than a sum. */
+	if (to == XFER_IO_WAIT_BUF)
+		t->nb_wait_buf++;
+	if (mpn_unlikely(io->state == XFER_IO_WAIT_BUF))
+		t->nb_wait_buf--;
 	io->state = (uint8_t)to;
 }
 
