@@ -27,6 +27,7 @@ struct peer {
 	size_t have; /* bytes of the question, and of those behind it */
 	char question[ENDPOINT_QUESTION];
 	char *answer; /* NULL: it is still asking */
+	bool busy; /* its answer is being made, which may take long: others are polled from there */
 	size_t len, sent;
 };
 
@@ -110,17 +111,40 @@ drop_peer(struct peer *p)
 	p->answer = NULL;
 }
 
+static bool
+are_all_busy(const struct endpoint *e)
+{
+	unsigned i;
+
+	for (i = 0; i < PEERS && e->peers[i].busy; i++)
+		;
+	return i == PEERS;
+}
+
+/* Whose place a new one takes. */
+static unsigned
+find_place(struct endpoint *e)
+{
+	unsigned i;
+
+	do
+		i = e->next++ % PEERS;
+	while (e->peers[i].busy);
+	return i;
+}
+
 static void
 take_peers(struct endpoint *e)
 {
 	unsigned i;
 	int fd;
 
-	while ((fd = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+	while (!are_all_busy(e) &&
+		(fd = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
 		for (i = 0; i < PEERS && e->peers[i].fd >= 0; i++)
 			;
 		if (i == PEERS) {
-			i = e->next++ % PEERS;
+			i = find_place(e);
 			drop_peer(&e->peers[i]);
 		}
 		e->peers[i].fd = fd;
@@ -138,7 +162,9 @@ make_answer(struct endpoint *e, struct peer *p)
 	p->sent = 0;
 	if (f == NULL)
 		return false;
+	p->busy = true;
 	e->conf.answer(e->conf.ctx, p->question, f);
+	p->busy = false;
 	if (fclose(f) == 0)
 		return true;
 	free(p->answer);
@@ -214,7 +240,7 @@ endpoint_poll(struct endpoint *e)
 	for (i = 0; i < PEERS; i++) {
 		struct peer *p = &e->peers[i];
 
-		if (p->fd < 0)
+		if (p->fd < 0 || p->busy)
 			continue;
 		if (!(p->answer != NULL ? send_answer(e, p) : read_question(e, p)))
 			drop_peer(p);

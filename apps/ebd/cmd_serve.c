@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -214,6 +215,7 @@ dump_counters(const struct ebd_server *s)
 	mpn_out_u64(&o, "buffers", st.buffers);
 	mpn_out_u64(&o, "buffers_max", st.buffers_max);
 	mpn_out_u64(&o, "memory", st.memory);
+	mpn_out_u64(&o, "closing", st.closing);
 	ebd_server_print_sessions(s, NULL, &o);
 	ebd_server_print_volumes(s, NULL, &o);
 	(void)mpn_out_end(&o);
@@ -331,6 +333,16 @@ attend(struct desk *d)
 	endpoint_poll(d->metrics);
 }
 
+/* While one command waits for a back end others are taken. */
+static int
+attend_meanwhile(void *arg)
+{
+	struct desk *desk = arg;
+
+	attend(desk);
+	return tool_interrupted() || desk->control.stop ? -EINTR : 0;
+}
+
 static void
 run(struct ebd_server *s, const struct serve_conf *conf, struct desk *desk)
 {
@@ -372,6 +384,27 @@ drain(struct ebd_server *s, const struct serve_conf *conf)
 	return true;
 }
 
+/* As long as requests may take; write() and _exit() are all a handler may call. */
+static void
+give_up(MPN_UNUSED int sig)
+{
+	static const char text[] = "ebd serve: a volume was not closed after 5 s\n";
+
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(TOOL_FAILED);
+	_exit(TOOL_FAILED);
+}
+
+/* Back ends may take long to close a volume when what is behind them hangs. */
+static void
+end_server(struct ebd_server *s)
+{
+	(void)signal(SIGALRM, give_up);
+	(void)alarm(DRAIN_NS / NSEC_PER_SEC);
+	ebd_server_destroy(s);
+	(void)alarm(0);
+}
+
 static int
 serve(const struct serve_conf *conf)
 {
@@ -385,6 +418,8 @@ serve(const struct serve_conf *conf)
 	sc.max_sessions = conf->max_sessions;
 	sc.lease_ms = (uint32_t)(conf->lease_ns / 1000000);
 	sc.first_link = conf->links[0];
+	sc.background = attend_meanwhile;
+	sc.background_arg = &desk;
 	if (sc.idle == EBD_IDLE_AUTO)
 		sc.idle = tool_nb_cores() <= FEW_CORES ? EBD_IDLE_SLEEP : EBD_IDLE_SPIN;
 	s = serving_start(&conf->tool, &sc, conf->links, conf->nb_links, &status);
@@ -410,7 +445,7 @@ serve(const struct serve_conf *conf)
 		fflush(NULL);
 		_exit(status);
 	}
-	ebd_server_destroy(s);
+	end_server(s);
 	return status;
 }
 

@@ -30,17 +30,21 @@ static int MPN_PRINTF(2, 3) refuse(struct control *c, const char *fmt, ...)
 	return -EINVAL;
 }
 
+/* Where a back end is waited for, other commands run meanwhile: what they say is not this one's reason. */
 static int
 run_add(struct control *c, const char *arg, struct mpn_out *o)
 {
 	const char *eq = strchr(arg, '=');
 	char name[EBD_NAME_LEN];
+	int rc;
 
 	if (eq == NULL || eq == arg || (size_t)(eq - arg) >= sizeof(name))
 		return refuse(c, "'%s': expected NAME=SPEC", arg);
 	memcpy(name, arg, (size_t)(eq - arg));
 	name[eq - arg] = '\0';
-	return ebd_export_add(c->server, name, eq + 1);
+	rc = ebd_export_add(c->server, name, eq + 1);
+	c->reason[0] = '\0';
+	return rc;
 }
 
 static int
@@ -96,7 +100,10 @@ run_deny(struct control *c, const char *arg, struct mpn_out *o)
 static int
 run_resize(struct control *c, const char *arg, struct mpn_out *o)
 {
-	return ebd_export_resize(c->server, arg);
+	int rc = ebd_export_resize(c->server, arg);
+
+	c->reason[0] = '\0';
+	return rc;
 }
 
 static int

@@ -32,6 +32,8 @@ static const struct {
 	M(drops, "ebd_dropped_frames", "Frames dropped.", true),
 	M(copied_bytes, "ebd_copied_bytes", "Bytes of payload copied.", true),
 	M(buffers, "ebd_staging_bytes", "Bytes of staging buffers in use.", false),
+	M(closing, "ebd_volumes_closing", "Volumes that were removed and are not closed yet.",
+		false),
 	M(memory, "ebd_memory_bytes", "Bytes taken for sessions, commands and buffers.", false),
 #undef M
 };

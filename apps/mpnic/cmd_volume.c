@@ -154,9 +154,12 @@ app_forget_volumes(void)
 
 /* While a volume's back end is waited for. */
 static int
-poll_meanwhile(void *app)
+poll_meanwhile(void *arg)
 {
-	return (int)app_poll_nics(app);
+	const struct app *app = arg;
+
+	(void)app_poll_nics(app);
+	return app->background(NULL);
 }
 
 static int

@@ -48,8 +48,8 @@ struct ebd_server_conf {
 		first_link; /**< link the EAL is started for; NULL: the first ebd_server_link_add() */
 	/**
 	 * Called with background_arg while ebd_server_link_add() waits for the other end of a link that needs one
-	 * to come up (virtio, a memif client): -errno makes it give up; and while ebd_export_add() of a server that
-	 * is polled waits for a back end: a program polls its own NICs there. NULL: nothing.
+	 * to come up (virtio, a memif client), and while ebd_export_add() or ebd_export_resize() of a server that is
+	 * polled waits for a back end: -errno makes it give up; a program polls its own NICs there. NULL: nothing.
 	 */
 	int (*background)(void *arg);
 	void *background_arg;
@@ -88,15 +88,17 @@ int ebd_export_add(struct ebd_server *s, const char *name, const char *spec);
 /**
  * Export a volume no more, and close it. Its sessions end. Clients that are attached are told with their
  * next frame; as it may come back, their requests wait for it as for a server that is gone, and fail
- * after the time they were given. What was accepted ends first: ebd_server_poll() closes the volume when
- * nothing refers to it any more.
+ * after the time they were given. What was accepted ends first: ebd_server_poll() has the volume closed when
+ * nothing refers to it any more, in a thread of its own, as its back end may take long (see `closing` of struct
+ * ebd_server_stats; ebd_server_destroy() waits for it).
  * @return 0; -ENOENT (name)
  */
 int ebd_export_remove(struct ebd_server *s, const char *name);
 /**
  * Look at the size of a volume again: its image has grown, or was cut. Clients that are attached are
- * told: see ebd_queue_conf.changed.
- * @return 0; -ENOENT (name), -EOPNOTSUPP (a kind whose size stays), or what the back end gave
+ * told: see ebd_queue_conf.changed. A server that is polled goes on meanwhile, as in ebd_export_add().
+ * @return 0; -ENOENT (name), -EOPNOTSUPP (a kind whose size stays), -EBUSY (from the background function, while
+ *   another back end is waited for), or what the back end gave
  */
 int ebd_export_resize(struct ebd_server *s, const char *name);
 /** Make a volume read-only for good. Clients are told. @return 0; -ENOENT (name) */
@@ -162,6 +164,8 @@ struct ebd_server_stats {
 	uint64_t copied_bytes;
 	uint64_t buffers, buffers_max; /**< staging bytes in use now and at most so far */
 	uint64_t memory; /**< bytes the server took for sessions, commands and staging buffers */
+	uint64_t
+		closing; /**< volumes that were removed, or not waited for, and are not closed yet */
 };
 /** Read the counters. */
 void ebd_server_get_stats(const struct ebd_server *s, struct ebd_server_stats *stats);

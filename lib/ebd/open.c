@@ -6,22 +6,13 @@
  * whose image another server has, delays nobody but who asked for it.
  */
 
-#include <pthread.h>
-#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "server_int.h"
 #include "st_arena.h"
 #include "st_nic.h"
-
-struct opening {
-	const char *spec;
-	struct volume *volume;
-	int rc;
-	char error[512]; /* of the thread that opened it */
-	bool done;
-};
 
 /* ---- Memory of volumes ---- */
 
@@ -74,68 +65,51 @@ open_with_eal_memory(const char *spec, struct volume **v)
 
 /* ---- Meanwhile ---- */
 
-static void *
-open_it(void *arg)
-{
-	struct opening *o = arg;
+struct opening {
+	struct errand errand; /* first: it is freed as one */
+	struct volume *volume;
+	char spec[];
+};
 
-	o->rc = vol_open_spec(o->spec, &o->volume);
-	if (o->rc < 0)
-		(void)snprintf(o->error, sizeof(o->error), "%s", mpn_log_last_error());
-	__atomic_store_n(&o->done, true, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-/* Signals are for the program's own threads. */
 static int
-start_thread(pthread_t *thread, struct opening *o)
+open_it(struct errand *e)
 {
-	sigset_t all, before;
-	int rc;
+	struct opening *o = (struct opening *)e;
 
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(thread, NULL, open_it, o);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc;
+	return vol_open_spec(o->spec, &o->volume);
 }
 
 static void
-serve_round(struct ebd_server *s)
+close_it_again(struct errand *e)
 {
-	unsigned work = ebd_server_poll(s);
-
-	if (s->conf.background != NULL)
-		(void)s->conf.background(s->conf.background_arg);
-	ebd_server_idle(s, work);
+	vol_close(((struct opening *)e)->volume);
 }
 
 static int
 open_meanwhile(struct ebd_server *s, const char *spec, struct volume **v)
 {
-	struct opening o = {.spec = spec};
-	pthread_t thread;
+	size_t len = strlen(spec) + 1;
+	struct opening *o = calloc(1, sizeof(*o) + len);
 	int rc;
 
-	rc = start_thread(&thread, &o);
-	if (rc != 0)
-		return mpn_log_err(rc, "ebd", "'%s': no thread to open it: %s", spec, strerror(rc));
-	s->opening = true;
-	while (!__atomic_load_n(&o.done, __ATOMIC_ACQUIRE))
-		serve_round(s);
-	s->opening = false;
-	(void)pthread_join(thread, NULL);
-	*v = o.volume;
-	if (o.rc < 0)
-		mpn_log_adopt_error(o.error);
-	return o.rc < 0 ? mpn_err(-o.rc) : 0;
+	if (o == NULL)
+		return mpn_err(ENOMEM);
+	o->errand.run = open_it;
+	o->errand.undo = close_it_again;
+	memcpy(o->spec, spec, len);
+	rc = server_run_meanwhile(s, &o->errand, spec);
+	if (rc < 0)
+		return rc;
+	*v = o->volume;
+	free(o);
+	return 0;
 }
 
 int
 server_open_volume(struct ebd_server *s, const char *spec, struct volume **v)
 {
-	if (s->opening)
-		return mpn_log_err(EBUSY, "ebd", "'%s': another volume is being opened", spec);
+	if (s->waiting)
+		return mpn_log_err(EBUSY, "ebd", "'%s': another volume is being waited for", spec);
 	if (wants_eal_memory(s) && strstr(spec, "mem:") != NULL)
 		return open_with_eal_memory(spec, v);
 	return s->polled ? open_meanwhile(s, spec, v) : vol_open_spec(spec, v);

@@ -108,6 +108,8 @@ run_server(void *arg)
 		leave(s);
 	if (mpn_unlikely(s->nb_leaving > 0))
 		export_end_leaving(s);
+	if (mpn_unlikely(s->nb_errands > 0))
+		server_end_errands(s, false);
 	if (mpn_unlikely(s->wait_first != NULL))
 		work += export_run_waiting(s);
 	return work;
@@ -376,7 +378,7 @@ ebd_export_add(struct ebd_server *s, const char *name, const char *spec)
 	if (rc == 0 && s->target != NULL)
 		rc = xfer_tgt_export_add(st_target_xfer(s->target), &e->geometry);
 	if (rc < 0) {
-		vol_close(e->volume);
+		server_close_volume(s, e->volume);
 		free(e);
 		return rc;
 	}
@@ -471,11 +473,15 @@ ebd_server_destroy(struct ebd_server *s)
 			leave_nic(&s->nics[i]);
 	}
 	st_target_destroy(s->target);
+	/* What looks at them first; then all at once: each may take its time. */
+	server_end_errands(s, true);
 	for (i = 0; i < s->nb_exports; i++) {
-		vol_close(s->exports[i]->volume);
+		if (s->exports[i]->volume != NULL)
+			server_close_volume(s, s->exports[i]->volume);
 		ceiling_free(s->exports[i]);
 		free(s->exports[i]);
 	}
+	server_end_errands(s, true);
 	access_free(s);
 	free(s->ios);
 	free(s->eal);

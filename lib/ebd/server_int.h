@@ -6,6 +6,8 @@
 #ifndef SERVER_INT_H
 #define SERVER_INT_H
 
+#include <pthread.h>
+
 #include "bare.h"
 #include "ebd_int.h"
 #include "ebd_server.h"
@@ -32,6 +34,7 @@ struct export
 	struct ebd_server *server;
 	struct volume *volume; /* NULL: removed */
 	bool leaving; /* removed, and waits for its commands */
+	uint32_t nb_looks; /* atomic: threads that look at its volume's size */
 	struct wire_geometry geometry;
 	struct bare_memory stand_in; /* for the ceiling, when the volume is not memory */
 #define X(name, text) uint64_t name;
@@ -73,7 +76,7 @@ struct ebd_server {
 	struct mpn_idler idler;
 	bool idler_ready;
 	bool polled; /* clients may be here */
-	bool opening; /* a volume, while it goes on */
+	bool waiting; /* for an errand, while it goes on */
 	bool draining;
 	bool away; /* run_server() is called on the lcore of the storage personalities */
 	bool told; /* draining: the clients know, or do not listen */
@@ -85,6 +88,8 @@ struct ebd_server {
 	struct export *exports[SERVER_MAX_EXPORTS];
 	unsigned nb_exports;
 	unsigned nb_leaving;
+	struct errand *errands; /* that nobody waits for: volumes that end */
+	unsigned nb_errands;
 	struct access_list *access;
 	struct export_io *ios;
 	struct export_io *free_ios;
@@ -116,6 +121,32 @@ void *export_map(void *user, const struct xfer_io *io);
 /* Close the volumes of exports that were removed and have nothing to do any more. */
 void export_end_leaving(struct ebd_server *s);
 void export_fill_geometry(struct export *e, const char *name);
+
+/* ---- errand.c ---- */
+
+enum errand_state { ERRAND_RUNS, ERRAND_DONE, ERRAND_GIVEN_UP };
+
+/* What runs in a thread of its own. From the heap, the first member of what it works on. */
+struct errand {
+	int (*run)(struct errand *e); /* 0 or -errno after a log line */
+	void (*undo)(struct errand *e); /* who made it does not get it back; may be in its thread */
+	int rc;
+	char error[512]; /* the log line */
+	int state; /* atomic, enum errand_state */
+	bool ended; /* atomic: its thread touches it no more */
+	pthread_t thread;
+	struct errand *next; /* of those nobody waits for */
+};
+
+/*
+ * Run it, and serve until it has ended, or the background function wants to wait no more. @return 0: e is the
+ * caller's again; or -errno, also of its own, after a log line: e is gone, or will be
+ */
+int server_run_meanwhile(struct ebd_server *s, struct errand *e, const char *what) MPN_MUST_CHECK;
+/* Nothing is under way in it any more. Nobody waits for its end. */
+void server_close_volume(struct ebd_server *s, struct volume *v);
+/* Forget those that have ended and nobody waits for; wait: have them all end. */
+void server_end_errands(struct ebd_server *s, bool wait);
 
 /* ---- open.c ---- */
 

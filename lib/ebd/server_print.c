@@ -58,6 +58,7 @@ ebd_server_get_stats(const struct ebd_server *s, struct ebd_server_stats *stats)
 
 	memset(stats, 0, sizeof(*stats));
 	stats->commands = s->commands;
+	stats->closing = s->nb_leaving + s->nb_errands;
 	for (i = 0; i < s->nb_exports; i++) {
 		stats->read_bytes += s->exports[i]->read_bytes;
 		stats->write_bytes += s->exports[i]->write_bytes;

@@ -179,6 +179,15 @@ mpn_nic_release(struct mpn_nic *nic)
 		worker_release(map->away[i].worker);
 }
 
+bool
+nic_let_go(struct mpn_nic *nic)
+{
+	if (worker_is_me() || nic->holds == 0)
+		return false;
+	mpn_nic_release(nic);
+	return true;
+}
+
 /* ---- Who runs what ---- */
 
 static void

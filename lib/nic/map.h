@@ -55,6 +55,8 @@ unsigned nic_part_round(struct nic_part *part);
 unsigned nic_map_poll(struct mpn_nic *nic);
 /* The same with what is held let go meanwhile. */
 unsigned nic_poll_released(struct mpn_nic *nic);
+/* Undo one hold, if there is one. @return whether mpn_nic_hold() is to be called again */
+bool nic_let_go(struct mpn_nic *nic);
 /* Personalities have come or gone: who runs what. While the NIC is held. */
 void nic_map_rebuild(struct mpn_nic *nic);
 /* Begin to measure anew. */

@@ -129,7 +129,7 @@ const struct vol_ops vol_delay_ops = {
 	.priv_size = sizeof(struct delay_priv),
 	.open = delay_open,
 	.submit = delay_submit,
-	.refresh = vol_refresh_lower,
+	.find_size = vol_find_lower_size,
 	.poll = delay_poll,
 	.next_ns = delay_next_ns,
 };

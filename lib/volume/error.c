@@ -221,7 +221,7 @@ const struct vol_ops vol_error_ops = {
 	.priv_size = sizeof(struct error_priv),
 	.open = error_open,
 	.submit = error_submit,
-	.refresh = vol_refresh_lower,
+	.find_size = vol_find_lower_size,
 	.poll = error_poll,
 	.next_ns = error_next_ns,
 };

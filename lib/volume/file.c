@@ -358,18 +358,15 @@ file_open(struct volume *v, const char *spec)
 }
 
 static int
-file_refresh(struct volume *v)
+file_find_size(struct volume *v, uint64_t *size)
 {
 	const struct file_priv *p = vol_priv(v);
-	struct vol_info *info = vol_info_rw(v);
 	struct stat st;
-	uint64_t size = 0;
 
-	if (p->block_device ? ioctl(p->fd, BLKGETSIZE64, &size) != 0 : fstat(p->fd, &st) != 0)
+	if (p->block_device ? ioctl(p->fd, BLKGETSIZE64, size) != 0 : fstat(p->fd, &st) != 0)
 		return mpn_log_err(errno, "volume", "'%s': cannot get its size: %m", vol_spec(v));
 	if (!p->block_device)
-		size = (uint64_t)st.st_size;
-	info->size = size & ~(uint64_t)(info->block_size - 1);
+		*size = (uint64_t)st.st_size;
 	return 0;
 }
 
@@ -393,5 +390,5 @@ const struct vol_ops vol_file_ops = {
 	.poll = file_poll,
 	.next_ns = file_next_ns,
 	.fd = file_fd,
-	.refresh = file_refresh,
+	.find_size = file_find_size,
 };

@@ -225,6 +225,7 @@ rbd_close_volume(struct volume *v)
 {
 	struct rbd_priv *p = vol_priv(v);
 
+	rbd_io_stop(p);
 	if (p->watched)
 		(void)rbd_update_unwatch(p->image, p->watch);
 	if (p->image != NULL)
@@ -277,17 +278,14 @@ rbd_open_volume(struct volume *v, const char *spec)
 }
 
 static int
-rbd_refresh(struct volume *v)
+rbd_find_size(struct volume *v, uint64_t *size)
 {
 	struct rbd_priv *p = vol_priv(v);
-	uint64_t size = 0;
-	int rc = rbd_get_size(p->image, &size);
+	int rc = rbd_get_size(p->image, size);
 
-	if (rc < 0)
-		return mpn_log_err(
-			-rc, "volume", "'%s': cannot get its size: %s", p->name, strerror(-rc));
-	vol_info_rw(v)->size = size & ~511ull;
-	return 0;
+	return rc == 0 ? 0
+		       : mpn_log_err(-rc, "volume", "'%s': cannot get its size: %s", p->name,
+				 strerror(-rc));
 }
 
 const struct vol_ops vol_rbd_ops = {
@@ -301,5 +299,5 @@ const struct vol_ops vol_rbd_ops = {
 	.poll = rbd_poll_volume,
 	.next_ns = rbd_next_ns,
 	.fd = rbd_fd,
-	.refresh = rbd_refresh,
+	.find_size = rbd_find_size,
 };

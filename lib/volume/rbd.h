@@ -6,6 +6,7 @@
 #ifndef VOLUME_RBD_H
 #define VOLUME_RBD_H
 
+#include <pthread.h>
 #include <rbd/librbd.h>
 
 #include "volume.h"
@@ -21,6 +22,15 @@ struct rbd_slot {
 	int64_t result; /* what librbd said: bytes or -errno */
 };
 
+/* A look at the size, in a thread of its own: librbd asks the cluster. */
+struct rbd_look {
+	pthread_t thread;
+	bool running;
+	int done; /* atomic */
+	int rc;
+	uint64_t size;
+};
+
 struct rbd_priv {
 	rados_t cluster;
 	rados_ioctx_t pool;
@@ -29,6 +39,7 @@ struct rbd_priv {
 	uint64_t watch;
 	bool watched;
 	int changed; /* atomic: the image's header has changed */
+	struct rbd_look look;
 
 	struct rbd_slot *slots;
 	struct rbd_slot *free;
@@ -39,6 +50,8 @@ struct rbd_priv {
 };
 
 int rbd_io_init(struct rbd_priv *p);
+/* End its thread; before the image is closed. */
+void rbd_io_stop(struct rbd_priv *p);
 void rbd_io_fini(struct rbd_priv *p);
 int rbd_submit(struct volume *v, struct vol_io *io);
 unsigned rbd_poll_volume(struct volume *v);

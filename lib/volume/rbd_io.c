@@ -15,6 +15,7 @@
 
 #include "mpn_log.h"
 #include "rbd.h"
+#include "volume_util.h"
 
 int
 rbd_io_init(struct rbd_priv *p)
@@ -143,18 +144,64 @@ find_status(const struct rbd_slot *slot)
 	}
 }
 
-static void
-look_at_size(struct volume *v)
+/* ---- The image has changed ---- */
+
+static void *
+look_at_size(void *arg)
 {
-	struct rbd_priv *p = vol_priv(v);
-	uint64_t size = 0;
+	struct rbd_priv *p = arg;
+
+	p->look.rc = rbd_get_size(p->image, &p->look.size);
+	__atomic_store_n(&p->look.done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void
+start_look(struct rbd_priv *p)
+{
+	cpu_set_t saved;
 
 	__atomic_store_n(&p->changed, 0, __ATOMIC_RELAXED);
-	if (rbd_get_size(p->image, &size) == 0 && size < vol_get_info(v)->size)
+	p->look.done = 0;
+	vol_threads_begin(&saved);
+	p->look.running = pthread_create(&p->look.thread, NULL, look_at_size, p) == 0;
+	vol_threads_end(&saved);
+}
+
+static void
+end_look(struct volume *v)
+{
+	struct rbd_priv *p = vol_priv(v);
+
+	(void)pthread_join(p->look.thread, NULL);
+	p->look.running = false;
+	if (p->look.rc == 0 && p->look.size < vol_get_info(v)->size)
 		mpn_log(MPN_LOG_WARN, "volume",
 			"'%s': has shrunk to %llu bytes: what is behind them fails", p->name,
-			(unsigned long long)size);
+			(unsigned long long)p->look.size);
 }
+
+static void
+tend_look(struct volume *v)
+{
+	struct rbd_priv *p = vol_priv(v);
+
+	if (!p->look.running)
+		start_look(p);
+	else if (__atomic_load_n(&p->look.done, __ATOMIC_ACQUIRE) != 0)
+		end_look(v);
+}
+
+void
+rbd_io_stop(struct rbd_priv *p)
+{
+	if (!p->look.running)
+		return;
+	(void)pthread_join(p->look.thread, NULL);
+	p->look.running = false;
+}
+
+/* ---- What is done ---- */
 
 /* All that is done, oldest first. */
 static struct rbd_slot *
@@ -181,8 +228,8 @@ rbd_poll_volume(struct volume *v)
 	uint64_t count;
 	unsigned n = 0;
 
-	if (mpn_unlikely(__atomic_load_n(&p->changed, __ATOMIC_ACQUIRE) != 0))
-		look_at_size(v);
+	if (mpn_unlikely(__atomic_load_n(&p->changed, __ATOMIC_RELAXED) != 0 || p->look.running))
+		tend_look(v);
 	/* Before the list is looked at: what is pushed afterwards wakes again. */
 	if (__atomic_load_n(&p->wants_fd, __ATOMIC_RELAXED) != 0 &&
 		read(p->eventfd, &count, sizeof(count)) < 0)

@@ -47,6 +47,6 @@ const struct vol_ops vol_readonly_ops = {
 	.filter = true,
 	.open = readonly_open,
 	.submit = readonly_submit,
-	.refresh = vol_refresh_lower,
+	.find_size = vol_find_lower_size,
 	.map = readonly_map,
 };

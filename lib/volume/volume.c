@@ -340,31 +340,30 @@ vol_poll(struct volume *v)
 }
 
 int
-vol_refresh(struct volume *v)
+vol_find_size(struct volume *v, uint64_t *size)
 {
-	struct vol_info before = v->info;
-	int rc;
-
-	if (v->ops->refresh == NULL)
+	if (v->ops->find_size == NULL)
 		return mpn_log_err(
 			EOPNOTSUPP, "volume", "'%s': %s keeps its size", v->spec, v->ops->name);
-	rc = v->ops->refresh(v);
-	if (rc == 0 && info_is_sound(&v->info))
-		return 0;
-	v->info = before;
-	if (rc != 0)
-		return mpn_err(-rc);
-	return mpn_log_err(EINVAL, "volume", "'%s': no usable size now", v->spec);
+	return v->ops->find_size(v, size);
 }
 
 int
-vol_refresh_lower(struct volume *v)
+vol_find_lower_size(struct volume *v, uint64_t *size)
 {
-	int rc = vol_refresh(v->lower);
+	return vol_find_size(v->lower, size);
+}
 
-	if (rc == 0)
-		v->info.size = v->lower->info.size;
-	return rc;
+int
+vol_set_size(struct volume *v, uint64_t size)
+{
+	size &= ~(uint64_t)(v->info.block_size - 1);
+	if (size == 0)
+		return mpn_log_err(EINVAL, "volume", "'%s': no usable size now", v->spec);
+	/* Only a stack of one size has come here: see vol_find_size(). */
+	for (; v != NULL; v = v->lower)
+		v->info.size = size;
+	return 0;
 }
 
 void

@@ -146,10 +146,11 @@ struct vol_ops {
 	/** A descriptor that is readable when poll() has completions, or -1. May be NULL (-1). */
 	int (*fd)(struct volume *v);
 	/**
-	 * Look at the size again: set it in info. 0 or -errno after a log line; NULL: the size stays. A
-	 * filter whose size is that of the volume below has vol_refresh_lower().
+	 * The bytes the medium has by now. May block, and runs on any thread, beside the other functions but for
+	 * open and close: it changes nothing. 0 or -errno after a log line; NULL: the size stays. A filter whose
+	 * size is that of the volume below has vol_find_lower_size().
 	 */
-	int (*refresh)(struct volume *v);
+	int (*find_size)(struct volume *v, uint64_t *size);
 	/** Print what is special about this kind into the open object of o. May be NULL. */
 	void (*print)(const struct volume *v, struct mpn_out *o);
 };
@@ -181,11 +182,18 @@ int vol_submit(struct volume *v, struct vol_io *io) MPN_MUST_CHECK;
 /** Run completions; no system call when nothing is in flight. @return how many ran */
 unsigned vol_poll(struct volume *v);
 /**
- * The medium may have another size by now: find out. What is in flight behind a new end fails.
+ * The medium may have another size by now: find out. May block, and may be called on another thread than the
+ * volume's, which goes on.
+ * @param size receives bytes, for vol_set_size()
  * @return 0; -EOPNOTSUPP (this kind, or a filter on it, keeps its size), or what the back end gave;
  *   also logged
  */
-int vol_refresh(struct volume *v) MPN_MUST_CHECK;
+int vol_find_size(struct volume *v, uint64_t *size) MPN_MUST_CHECK;
+/**
+ * Take over what vol_find_size() has found, in whole blocks. What is in flight behind a new end fails.
+ * @return 0; -EINVAL (not one block, logged): nothing has changed
+ */
+int vol_set_size(struct volume *v, uint64_t size) MPN_MUST_CHECK;
 /** From now on nobody writes. */
 void vol_set_readonly(struct volume *v);
 /** See vol_ops.map. NULL also when the range is outside the volume. */
@@ -238,8 +246,8 @@ const char *vol_split_filter(const struct volume *v, const char *spec, char *arg
 /** Open v's lower volume and take over its info. flags: enum vol_open_flag to add. Logs. */
 int vol_open_lower(struct volume *v, const char *spec, unsigned flags) MPN_MUST_CHECK;
 struct volume *vol_lower(const struct volume *v);
-/** See vol_ops.refresh. */
-int vol_refresh_lower(struct volume *v) MPN_MUST_CHECK;
+/** See vol_ops.find_size. */
+int vol_find_lower_size(struct volume *v, uint64_t *size) MPN_MUST_CHECK;
 /** Hand a request that v holds on to the lower volume; from submit() or poll(). */
 void vol_pass(struct volume *v, struct vol_io *io);
 /** Log that value is wrong for v's argument key and what would be right; gives -EINVAL. */

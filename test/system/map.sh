@@ -109,6 +109,28 @@ ask "show map" "show config"
 says "spread *yes"
 says "set map nic0 $map"
 
+# A back end that does not answer: the lcores go on while it is waited for, and do the work.
+if command -v nbdkit >/dev/null; then
+	start deaf nbdkit -f -U "$T/deaf.sock" null 1M
+	wait_for 10 test -S deaf.sock || fail "no nbdkit: $(cat deaf.err)"
+	send deaf STOP
+	ask "clear stats"
+	start add timeout 30 "$MPNIC" --connect s -e "volume add deaf nbd:nbd+unix:///?socket=$T/deaf.sock"
+	expect_ok 30 perf --link "$CLIENT_LINK" scratch --rw randread --depth 4 --time 2s --json
+	awk -F'[:,]' '/"max"/ && $2 > 1000000000 { late = 1 } END { exit late }' client.out ||
+		fail "a request waited $(grep '"max"' client.out) ns while a volume was added"
+	is_gone "${PIDS[add]}" && fail "the volume was added: $(cat add.out add.err)"
+	reap add 30
+	[ "$RC" -ne 0 ] && grep -q "cannot connect" add.err || fail "status $RC: $(cat add.out add.err)"
+	send deaf KILL
+	reap deaf 10
+	rm deaf.sock
+	ask "show map json"
+	awk -F'[:,]' '/"own_thread"/ { away = $2 ~ /false/ } /"rounds"/ && away { n += $2 }
+		/"idle_rounds"/ && away { n -= $2 } END { exit n < 1000 }' answer ||
+		fail "the lcores stood still while a volume was added: $(cat answer)"
+fi
+
 # A life after the other, and other maps, while blocks are written, read and compared.
 start perf "${CLIENT_CMD[@]}" "$EBD" perf --link "$CLIENT_LINK" scratch --rw randrw --bs 16k --depth 16 \
 	--ops 4000 --verify --json

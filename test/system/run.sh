@@ -59,6 +59,7 @@ q change 120 change.sh
 q nbd 180 nbd.sh
   rbd 240 rbd.sh
   rbd-full 300 rbd_full.sh
+  rbd-hang 300 rbd_hang.sh
 q idle 120 idle.sh
 q wire-1500 240 wire.sh 1500
   wire-9000 240 wire.sh 9000

@@ -175,6 +175,230 @@ others_are_served_while_one_is_added(void **state)
 	(void)unlink(path);
 }
 
+/* ---- A volume whose size, or whose end, is waited for ---- */
+
+static bool stuck; /* atomic */
+
+/* Not for ever: who waits for it on the server's thread is to fail, and not to hang. */
+static int
+wait_while_stuck(void)
+{
+	uint64_t end = ebd_now_ns() + 5 * XFER_NSEC_PER_SEC;
+	struct mpn_idler idler;
+
+	mpn_idler_init(&idler, MPN_IDLE_SLEEP);
+	while (__atomic_load_n(&stuck, __ATOMIC_ACQUIRE)) {
+		if (ebd_now_ns() > end)
+			return -ETIMEDOUT;
+		mpn_idler_round(&idler, 0);
+	}
+	return 0;
+}
+
+static int
+stuck_open(struct volume *v, const char *spec)
+{
+	char args[64];
+
+	spec = vol_split_filter(v, spec, args, sizeof(args));
+	if (spec != NULL && args[0] != '\0')
+		(void)wait_while_stuck();
+	return spec != NULL ? vol_open_lower(v, spec, 0) : -errno;
+}
+
+static int
+stuck_submit(struct volume *v, struct vol_io *io)
+{
+	vol_pass(v, io);
+	return 0;
+}
+
+static int
+stuck_find_size(struct volume *v, uint64_t *size)
+{
+	*size = vol_get_info(v)->size / 2;
+	return wait_while_stuck();
+}
+
+static bool closed_late; /* atomic */
+
+static void
+stuck_close(struct volume *v)
+{
+	__atomic_store_n(&closed_late, wait_while_stuck() == 0, __ATOMIC_RELEASE);
+}
+
+static const struct vol_ops stuck_ops = {
+	.name = "stuck",
+	.synopsis = "stuck:SPEC",
+	.help = "as slow as its test wants",
+	.filter = true,
+	.open = stuck_open,
+	.close = stuck_close,
+	.submit = stuck_submit,
+	.find_size = stuck_find_size,
+};
+
+struct stuck_bench {
+	struct reader r; /* first: what read_meanwhile() has */
+	struct bench *b;
+	unsigned enough; /* reads after which it is stuck no more */
+	bool removes;
+	bool gives_up;
+};
+
+static int
+free_it_later(void *arg)
+{
+	struct stuck_bench *t = arg;
+
+	(void)read_meanwhile(&t->r);
+	if (t->r.done < t->enough)
+		return 0;
+	if (t->gives_up)
+		return -ECANCELED;
+	if (t->removes)
+		assert_int_equal(ebd_export_remove(t->b->server, "hung"), 0);
+	t->removes = false;
+	__atomic_store_n(&stuck, false, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void
+begin_stuck(struct stuck_bench *t)
+{
+	const struct ebd_server_conf conf = {.background = free_it_later, .background_arg = t};
+
+	t->b = bench_create(&conf, NULL,
+		(const char *const[]){
+			"hung", "stuck:delay:all=1us:mem:1M", "good", "mem:1M", NULL});
+	t->r.q = bench_open(t->b, "good");
+	t->r.mem = ebd_arena_alloc(t->b->client, 4096);
+	assert_non_null(t->r.mem);
+	t->enough = 20;
+	__atomic_store_n(&stuck, true, __ATOMIC_RELEASE);
+}
+
+static void
+end_stuck(struct stuck_bench *t)
+{
+	bench_poll_until(t->b, t->r.q, t->r.done == t->r.asked);
+	ebd_queue_close(t->r.q);
+	assert_int_equal(ebd_arena_free(t->r.mem), 0);
+	bench_destroy(t->b);
+}
+
+static uint64_t
+nb_closing(struct bench *b)
+{
+	struct ebd_server_stats st;
+
+	ebd_server_get_stats(b->server, &st);
+	return st.closing;
+}
+
+static void
+others_are_served_while_a_size_is_asked_for(void **state)
+{
+	struct stuck_bench t = {0};
+	struct ebd_export_info info;
+
+	begin_stuck(&t);
+	assert_int_equal(ebd_export_resize(t.b->server, "hung"), 0);
+	assert_true(t.r.done >= t.enough);
+	assert_int_equal(ebd_export_get(t.b->server, 0, &info), 0);
+	assert_int_equal(info.size, 1 << 19);
+	end_stuck(&t);
+}
+
+static void
+one_may_go_while_its_size_is_asked_for(void **state)
+{
+	struct stuck_bench t = {.removes = true};
+
+	begin_stuck(&t);
+	bench_hush();
+	assert_int_equal(ebd_export_resize(t.b->server, "hung"), -ENOENT);
+	bench_unhush();
+	bench_poll_until(t.b, t.r.q, nb_closing(t.b) == 0);
+	end_stuck(&t);
+}
+
+static void
+others_are_served_while_one_ends(void **state)
+{
+	struct stuck_bench t = {0};
+
+	begin_stuck(&t);
+	assert_int_equal(ebd_export_remove(t.b->server, "hung"), 0);
+	assert_int_equal(nb_closing(t.b), 1);
+	while (t.r.done < t.enough) {
+		(void)read_meanwhile(&t.r);
+		(void)bench_poll(t.b, t.r.q);
+	}
+	assert_int_equal(nb_closing(t.b), 1);
+	/* Its name is free again. */
+	t.enough = UINT32_MAX;
+	assert_int_equal(ebd_export_add(t.b->server, "hung", "mem:1M"), 0);
+	assert_int_equal(nb_closing(t.b), 1);
+	__atomic_store_n(&stuck, false, __ATOMIC_RELEASE);
+	bench_poll_until(t.b, t.r.q, nb_closing(t.b) == 0);
+	assert_true(__atomic_load_n(&closed_late, __ATOMIC_ACQUIRE));
+	end_stuck(&t);
+}
+
+/* Who waits no more hears so at once. What came of it is taken back when it is there. */
+static void
+one_that_is_not_waited_for(void **state)
+{
+	struct stuck_bench t = {.gives_up = true};
+
+	begin_stuck(&t);
+	bench_hush();
+	assert_int_equal(ebd_export_resize(t.b->server, "hung"), -ECANCELED);
+	assert_int_equal(ebd_export_resize(t.b->server, "hung"), -ECANCELED);
+	bench_unhush();
+	assert_int_equal(nb_closing(t.b), 2);
+	assert_int_equal(ebd_export_remove(t.b->server, "hung"), 0);
+	/* It is looked at by two, and must not be closed. */
+	t.enough += 100;
+	while (t.r.done < t.enough) {
+		(void)read_meanwhile(&t.r);
+		(void)bench_poll(t.b, t.r.q);
+	}
+	assert_int_equal(nb_closing(t.b), 3);
+	__atomic_store_n(&stuck, false, __ATOMIC_RELEASE);
+	bench_poll_until(t.b, t.r.q, nb_closing(t.b) == 0);
+	/* One that opens after all. */
+	__atomic_store_n(&stuck, true, __ATOMIC_RELEASE);
+	bench_hush();
+	assert_int_equal(ebd_export_add(t.b->server, "late", "stuck:late=1:mem:1M"), -ECANCELED);
+	bench_unhush();
+	__atomic_store_n(&closed_late, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&stuck, false, __ATOMIC_RELEASE);
+	bench_poll_until(t.b, t.r.q, nb_closing(t.b) == 0);
+	assert_true(__atomic_load_n(&closed_late, __ATOMIC_ACQUIRE));
+	end_stuck(&t);
+}
+
+/* The end of a server waits for what is still there. */
+static void
+a_server_ends_with_its_volumes(void **state)
+{
+	struct stuck_bench t = {0};
+
+	begin_stuck(&t);
+	assert_int_equal(ebd_export_remove(t.b->server, "hung"), 0);
+	while (t.r.done < t.enough) {
+		(void)read_meanwhile(&t.r);
+		(void)bench_poll(t.b, t.r.q);
+	}
+	__atomic_store_n(&closed_late, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&stuck, false, __ATOMIC_RELEASE);
+	end_stuck(&t);
+	assert_true(__atomic_load_n(&closed_late, __ATOMIC_ACQUIRE));
+}
+
 int
 main(void)
 {
@@ -182,7 +406,15 @@ main(void)
 		cmocka_unit_test(writes_that_hang),
 		cmocka_unit_test(reads_that_hang),
 		cmocka_unit_test(others_are_served_while_one_is_added),
+		cmocka_unit_test(others_are_served_while_a_size_is_asked_for),
+		cmocka_unit_test(one_may_go_while_its_size_is_asked_for),
+		cmocka_unit_test(others_are_served_while_one_ends),
+		cmocka_unit_test(one_that_is_not_waited_for),
+		cmocka_unit_test(a_server_ends_with_its_volumes),
 	};
+
+	if (vol_register(&stuck_ops) != 0)
+		return 1;
 
 	return cmocka_run_group_tests(tests, bench_start_eal, bench_stop_eal);
 }
