@@ -184,17 +184,19 @@ static int
 check_conf(const struct mpn_nic *nic, const struct mpn_fwd_conf *conf, const struct fwd_mode *mode)
 {
 	uint32_t max = rte_pktmbuf_data_room_size(nic->rx_pool) - RTE_PKTMBUF_HEADROOM;
+	const struct mpn_nic *peer = mode->run == run_io ? conf->peer : NULL;
+	const struct mpn_nic *spread = nic->map != NULL ? nic : peer;
 
 	max = MPN_MIN(max, nic->info.max_frame);
-	if (mode->run == run_io && conf->peer == NULL)
+	if (mode->run == run_io && peer == NULL)
 		return mpn_log_err(EINVAL, "nic", "%s: io: where to?", nic->info.name);
 	if (mode->run == run_txonly && conf->frame_bytes != 0 &&
 		(conf->frame_bytes < MPN_FWD_MIN_FRAME || conf->frame_bytes > max))
 		return mpn_log_err(EINVAL, "nic", "%s: frames of %u bytes: expected %d to %u",
 			nic->info.name, conf->frame_bytes, MPN_FWD_MIN_FRAME, max);
-	if (nic->map != NULL || (conf->peer != NULL && conf->peer->map != NULL))
+	if (spread != NULL && spread->map != NULL)
 		return mpn_log_err(EBUSY, "nic",
-			"%s: its stages are on several lcores: set map off", nic->info.name);
+			"%s: its stages are on several lcores: set map off", spread->info.name);
 	if (nic->data_rx)
 		return mpn_log_err(EOPNOTSUPP, "nic", "%s: it receives in place", nic->info.name);
 	if (nic->bypass != NULL && nic->fwd == NULL)
@@ -246,16 +248,26 @@ mpn_nic_set_fwd(struct mpn_nic *nic, const struct mpn_fwd_conf *conf)
 	return 0;
 }
 
+struct mpn_nic *
+nic_fwd_sender(const struct mpn_nic *nic)
+{
+	struct mpn_nic *other;
+
+	for (unsigned i = 0; (other = mpn_nic_get(i)) != NULL; i++) {
+		if (other->fwd != NULL && other->fwd->peer == nic)
+			return other;
+	}
+	return NULL;
+}
+
 void
 nic_fwd_forget(struct mpn_nic *nic)
 {
 	struct mpn_nic *other;
 
 	end(nic);
-	for (unsigned i = 0; (other = mpn_nic_get(i)) != NULL; i++) {
-		if (other->fwd != NULL && other->fwd->peer == nic)
-			other->fwd->peer = NULL;
-	}
+	while ((other = nic_fwd_sender(nic)) != NULL)
+		other->fwd->peer = NULL;
 }
 
 void

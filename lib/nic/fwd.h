@@ -9,5 +9,7 @@
 
 /* The NIC is about to go: end its mode, and be no peer of others. */
 void nic_fwd_forget(struct mpn_nic *nic);
+/* One whose test mode sends on the NIC's port, NULL: there is none. */
+struct mpn_nic *nic_fwd_sender(const struct mpn_nic *nic);
 
 #endif

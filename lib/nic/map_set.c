@@ -9,6 +9,7 @@
 #include <rte_cycles.h>
 #include <rte_lcore.h>
 
+#include "fwd.h"
 #include "map.h"
 #include "mpn_log.h"
 #include "mpn_map.h"
@@ -99,6 +100,10 @@ check_map(struct mpn_nic *nic, const struct map_text *map)
 	if (map->nb > 0 && nic->bypass != NULL)
 		return mpn_log_err(EBUSY, "nic",
 			"map: something else has the port of %s: set fwd off", nic->info.name);
+	if (map->nb > 0 && nic_fwd_sender(nic) != NULL)
+		return mpn_log_err(EBUSY, "nic",
+			"map: the test mode of %s sends on %s: set fwd off",
+			nic_fwd_sender(nic)->info.name, nic->info.name);
 	for (unsigned i = 0; rc == 0 && i < map->nb; i++)
 		rc = check_lcore(&map->entry[i]);
 	for (unsigned i = 0; rc == 0 && i < nic->nb_pers; i++)

@@ -272,6 +272,22 @@ test_what_is_used_here_stays_here(void **state)
 	assert_int_equal(mpn_nic_set_map(w.far, "rx=1"), -EBUSY);
 	(void)probe_release_log();
 	assert_int_equal(mpn_nic_set_fwd(w.far, NULL), 0);
+	/* One that sends on another port does so from this thread. */
+	fwd = (struct mpn_fwd_conf){.mode = "io", .peer = w.far};
+	assert_int_equal(mpn_nic_set_fwd(w.near, &fwd), 0);
+	probe_catch_log();
+	assert_int_equal(mpn_nic_set_map(w.far, "rx=1"), -EBUSY);
+	assert_non_null(strstr(probe_release_log(), "sends on"));
+	fwd.mode = "rxonly";
+	assert_int_equal(mpn_nic_set_fwd(w.near, &fwd), 0);
+	assert_int_equal(mpn_nic_set_map(w.far, "rx=1"), 0);
+	fwd.mode = "io";
+	probe_catch_log();
+	assert_int_equal(mpn_nic_set_fwd(w.near, &fwd), -EBUSY);
+	(void)probe_release_log();
+	fwd.mode = "rxonly";
+	assert_int_equal(mpn_nic_set_fwd(w.near, &fwd), 0);
+	assert_int_equal(mpn_nic_set_fwd(w.near, NULL), 0);
 	close_world(&w);
 }
 
