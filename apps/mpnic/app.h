@@ -76,12 +76,25 @@ const char *app_dump_name(unsigned n);
 
 /** The NIC of this name, or NULL. */
 struct mpn_nic *app_find_nic(const char *name);
+/** Can it be the name of something? 0, or -EINVAL after shell_refuse(): a word of commands, or one of bad_chars in it */
+int app_check_name(struct shell *sh, const char *name, const char *bad_chars);
 /**
- * The NICs a word names: one, or "all". Calls fn for each; stops at its first error.
+ * The NICs a word names: one, or "all". Calls fn for each; stops at its first error, whose reason then names the NIC.
  * @return 0, -EINVAL after shell_refuse(), or what fn gave
  */
 int app_for_each_nic(struct shell *sh, const char *word,
 	int (*fn)(struct shell *sh, struct mpn_nic *nic, void *arg), void *arg);
+
+/** A change to a NIC, that either all of "all" get or none. */
+struct app_setter {
+	size_t old_size; /**< of what read() keeps; 0: nothing */
+	void (*read)(struct mpn_nic *nic, const void *arg, void *old); /**< NULL: nothing to keep */
+	int (*apply)(struct shell *sh, struct mpn_nic *nic,
+		void *arg); /**< 0, or -errno and all is as before */
+	void (*restore)(struct mpn_nic *nic, void *arg, const void *old);
+};
+/** Make a change to the NICs a word names. @return as app_for_each_nic() */
+int app_set_nics(struct shell *sh, const char *word, const struct app_setter *setter, void *arg);
 
 /**
  * The volume a word names: NULL for "all".

@@ -54,23 +54,26 @@ run_delay(struct shell *sh, const struct shell_args *args)
 static int
 set_scheduler(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
-	char names[64] = "";
-	size_t used = 0;
+	int rc = mpn_nic_set_scheduler(nic, arg);
 
-	if (mpn_nic_set_scheduler(nic, arg) == 0)
-		return 0;
-	(void)app_reason(-ENOENT);
-	for (unsigned i = 0; mpn_sched_name(i) != NULL && used < sizeof(names); i++)
-		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
-			i > 0 ? ", " : "", mpn_sched_name(i));
-	return shell_refuse(sh, arg, "no such scheduler: expected %s", names);
+	return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
 }
 
 static int
 run_scheduler(struct shell *sh, const struct shell_args *args)
 {
-	return app_for_each_nic(
-		sh, args->word[0], set_scheduler, (void *)(uintptr_t)(const void *)args->word[1]);
+	const char *name = args->word[1];
+	char names[64] = "";
+	size_t used = 0;
+
+	for (unsigned i = 0; mpn_sched_name(i) != NULL && used < sizeof(names); i++) {
+		if (strcmp(mpn_sched_name(i), name) == 0)
+			return app_for_each_nic(sh, args->word[0], set_scheduler,
+				(void *)(uintptr_t)(const void *)name);
+		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
+			i > 0 ? ", " : "", mpn_sched_name(i));
+	}
+	return shell_refuse(sh, name, "no such scheduler: expected %s", names);
 }
 
 /* A change to what one personality gets. */
@@ -202,9 +205,29 @@ set_limits(struct shell *sh, struct mpn_nic *nic, void *arg)
 	return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
 }
 
+static void
+read_limits(struct mpn_nic *nic, const void *arg, void *old)
+{
+	const struct limits *l = arg;
+	struct mpn_personality_info info;
+
+	mpn_personality_get_info(mpn_personality_find(nic, l->name), &info);
+	memcpy(old, &info.limits, sizeof(info.limits));
+}
+
+static void
+restore_limits(struct mpn_nic *nic, void *arg, const void *old)
+{
+	const struct limits *l = arg;
+
+	(void)!mpn_personality_set_limits(mpn_personality_find(nic, l->name), old);
+}
+
 static int
 run_limits(struct shell *sh, const struct shell_args *args)
 {
+	static const struct app_setter setter = {
+		sizeof(struct mpn_limits), read_limits, set_limits, restore_limits};
 	struct limits l = {.name = args->word[1]};
 	uint32_t *const values[] = {&l.limits.rx_len, &l.limits.tx_len, &l.limits.rx_frames};
 	uint64_t n;
@@ -217,7 +240,7 @@ run_limits(struct shell *sh, const struct shell_args *args)
 		*values[i] = (uint32_t)n;
 	}
 	rc = app_for_each_nic(sh, args->word[0], check_name, &l.name);
-	return rc == 0 ? app_for_each_nic(sh, args->word[0], set_limits, &l) : rc;
+	return rc == 0 ? app_set_nics(sh, args->word[0], &setter, &l) : rc;
 }
 
 static int

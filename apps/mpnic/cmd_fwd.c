@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "app.h"
@@ -39,9 +40,27 @@ set_fwd(struct shell *sh, struct mpn_nic *nic, void *arg)
 	return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
 }
 
+static void
+read_fwd(struct mpn_nic *nic, const void *arg, void *old)
+{
+	mpn_nic_get_fwd(nic, old);
+}
+
+static void
+restore_fwd(struct mpn_nic *nic, void *arg, const void *old)
+{
+	const struct mpn_fwd_info *was = old;
+	struct mpn_fwd_conf conf = {
+		.mode = was->mode, .peer = was->peer, .frame_bytes = was->frame_bytes};
+
+	(void)!mpn_nic_set_fwd(nic, was->mode != NULL ? &conf : NULL);
+}
+
 static int
 run_fwd(struct shell *sh, const struct shell_args *args)
 {
+	static const struct app_setter setter = {
+		sizeof(struct mpn_fwd_info), read_fwd, set_fwd, restore_fwd};
 	const char *mode = args->word[0];
 	unsigned i;
 
@@ -49,7 +68,7 @@ run_fwd(struct shell *sh, const struct shell_args *args)
 		;
 	if (mpn_fwd_name(i) == NULL && strcmp(mode, "off") != 0)
 		return shell_refuse(sh, mode, "expected io, rxonly, txonly, echo or off");
-	return app_for_each_nic(sh, args->n > 1 ? args->word[1] : "all", set_fwd,
+	return app_set_nics(sh, args->n > 1 ? args->word[1] : "all", &setter,
 		(void *)(uintptr_t)(const void *)mode);
 }
 
@@ -59,12 +78,14 @@ check_size(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
 	const uint64_t *bytes = arg;
 	struct mpn_nic_info info;
+	char word[24];
 
 	mpn_nic_get_info(nic, &info);
 	if (*bytes <= info.max_frame)
 		return 0;
+	(void)snprintf(word, sizeof(word), "%" PRIu64, *bytes);
 	return shell_refuse(
-		sh, sh->bad_word, "frames of %s have at most %u bytes", info.name, info.max_frame);
+		sh, word, "frames of %s have at most %u bytes", info.name, info.max_frame);
 }
 
 static int

@@ -175,8 +175,10 @@ run_attach(struct shell *sh, const struct shell_args *args)
 	struct mpn_nic_conf conf = {
 		.name = name, .link = link, .server = true, .background = app_of(sh)->background};
 	struct mpn_nic *nic;
-	int rc = 0;
+	int rc = app_check_name(sh, name, "=");
 
+	if (rc < 0)
+		return rc;
 	if (app_find_nic(name) != NULL)
 		return shell_refuse(sh, name, "there is a NIC of this name");
 	if (mpn_link_kind_of(link) == NULL)
@@ -254,10 +256,31 @@ stop(struct shell *sh, struct mpn_nic *nic, void *arg)
 	return 0;
 }
 
+static void
+read_stopped(struct mpn_nic *nic, const void *arg, void *old)
+{
+	struct mpn_nic_info info;
+	const struct known *k;
+
+	mpn_nic_get_info(nic, &info);
+	k = find_known(info.name);
+	*(bool *)old = k != NULL && k->stopped;
+}
+
+static void
+restore_stopped(struct mpn_nic *nic, void *arg, const void *old)
+{
+	if (*(const bool *)old)
+		(void)stop(NULL, nic, NULL);
+}
+
 static int
 run_start(struct shell *sh, const struct shell_args *args)
 {
-	return app_for_each_nic(sh, args->word[0], start, NULL);
+	static const struct app_setter setter = {
+		sizeof(bool), read_stopped, start, restore_stopped};
+
+	return app_set_nics(sh, args->word[0], &setter, NULL);
 }
 
 static int

@@ -147,12 +147,25 @@ set_map(struct shell *sh, struct mpn_nic *nic, void *arg)
 	return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
 }
 
+static void
+read_map(struct mpn_nic *nic, const void *arg, void *old)
+{
+	(void)mpn_nic_get_map(nic, old, MPN_MAP_LEN);
+}
+
+static void
+restore_map(struct mpn_nic *nic, void *arg, const void *old)
+{
+	(void)!mpn_nic_plan_map(nic, old);
+}
+
 static int
 run_map(struct shell *sh, const struct shell_args *args)
 {
+	static const struct app_setter setter = {MPN_MAP_LEN, read_map, set_map, restore_map};
 	const char *map = args->word[1];
 
-	return app_for_each_nic(sh, args->word[0], set_map,
+	return app_set_nics(sh, args->word[0], &setter,
 		strcmp(map, "off") != 0 ? (void *)(uintptr_t)(const void *)map : NULL);
 }
 

@@ -155,12 +155,17 @@ note_defined(struct shell *sh, struct mpn_nic *nic, struct mpn_personality *p, c
 	return shell_fail(sh, -ENOMEM, "%s", strerror(ENOMEM));
 }
 
-/* None, or all. */
+static const char *
+defined_name(const struct shell_args *args)
+{
+	return args->n > 2 ? args->word[2] : args->word[1];
+}
+
 static int
 check_undefined(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
 	const struct shell_args *args = arg;
-	const char *name = args->n > 2 ? args->word[2] : args->word[1];
+	const char *name = defined_name(args);
 
 	if (mpn_personality_find(nic, name) == NULL)
 		return 0;
@@ -190,13 +195,41 @@ define(struct shell *sh, struct mpn_nic *nic, void *arg)
 	return shell_refuse(sh, kind, "no such kind of personality: expected %s", kinds);
 }
 
+/* It is the last one. */
+static void
+take_back(struct mpn_nic *nic, void *arg, const void *old)
+{
+	struct mpn_personality_info info;
+	struct mpn_nic_info nic_info;
+	unsigned n = 0;
+
+	while (mpn_personality_get(nic, n) != NULL)
+		n++;
+	mpn_nic_get_info(nic, &nic_info);
+	mpn_personality_get_info(mpn_personality_get(nic, n - 1), &info);
+	remove_note(find_note(nic_info.name, info.name));
+	(void)mpn_personality_undefine(mpn_personality_get(nic, n - 1));
+}
+
+/* A map has to be able to name it. */
+static int
+check_name(struct shell *sh, const char *name)
+{
+	if (strcmp(name, "rx") == 0 || strcmp(name, "tx") == 0)
+		return shell_refuse(sh, name, "expected a name: this is a stage of every NIC");
+	return app_check_name(sh, name, ",=");
+}
+
 static int
 run_define(struct shell *sh, const struct shell_args *args)
 {
+	static const struct app_setter setter = {.apply = define, .restore = take_back};
 	void *arg = (void *)(uintptr_t)(const void *)args;
-	int rc = app_for_each_nic(sh, args->word[0], check_undefined, arg);
+	int rc = args->n > 2 ? check_name(sh, args->word[2]) : 0;
 
-	return rc == 0 ? app_for_each_nic(sh, args->word[0], define, arg) : rc;
+	if (rc == 0)
+		rc = app_for_each_nic(sh, args->word[0], check_undefined, arg);
+	return rc == 0 ? app_set_nics(sh, args->word[0], &setter, arg) : rc;
 }
 
 /* ---- The steps of life ---- */
@@ -206,6 +239,7 @@ struct step {
 	const char *verb;
 	enum mpn_pers_state from;
 	int (*fn)(struct mpn_personality *p, const char *options);
+	int (*back)(struct mpn_personality *p, const char *options); /* NULL: cannot fail */
 	const char *options;
 };
 
@@ -233,7 +267,6 @@ undefine(struct mpn_personality *p, const char *options)
 	return mpn_personality_undefine(p);
 }
 
-/* Of "all" none takes the step when one cannot. */
 static int
 check_step(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
@@ -249,20 +282,37 @@ check_step(struct shell *sh, struct mpn_nic *nic, void *arg)
 	return 0;
 }
 
+static struct note *
+note_of(struct mpn_nic *nic, const char *name)
+{
+	struct mpn_nic_info info;
+
+	mpn_nic_get_info(nic, &info);
+	return find_note(info.name, name);
+}
+
+/* Volumes that are there already are served on it, too. */
+static int
+serve(struct shell *sh, struct mpn_nic *nic, const char *name)
+{
+	int rc = app_serve_nics(app_of(sh));
+
+	if (rc < 0)
+		(void)mpn_personality_stop(mpn_personality_find(nic, name));
+	return rc;
+}
+
 static int
 take_step(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
 	const struct step *step = arg;
-	struct mpn_personality *p = mpn_personality_find(nic, step->name);
-	struct mpn_nic_info info;
-	struct note *n;
-	int rc;
+	struct note *n = note_of(nic, step->name);
+	int rc = step->fn(mpn_personality_find(nic, step->name), step->options);
 
-	mpn_nic_get_info(nic, &info);
-	n = find_note(info.name, step->name);
-	rc = step->fn(p, step->options);
 	if (rc < 0)
 		return shell_fail(sh, rc, "%s", app_reason(rc));
+	if (step->fn == start)
+		return serve(sh, nic, step->name);
 	if (step->fn == undefine)
 		remove_note(n);
 	else if (step->fn == mpn_personality_load_text && n != NULL)
@@ -271,47 +321,63 @@ take_step(struct shell *sh, struct mpn_nic *nic, void *arg)
 	return 0;
 }
 
-static int
-run_step(struct shell *sh, const struct shell_args *args, const char *verb,
-	enum mpn_pers_state from, int (*fn)(struct mpn_personality *p, const char *options))
+static void
+step_back(struct mpn_nic *nic, void *arg, const void *old)
 {
-	struct step step = {args->word[1], verb, from, fn, args->n > 2 ? args->word[2] : NULL};
-	int rc = app_for_each_nic(sh, args->word[0], check_step, &step);
+	const struct step *step = arg;
 
-	return rc == 0 ? app_for_each_nic(sh, args->word[0], take_step, &step) : rc;
+	if (step->back != NULL)
+		(void)step->back(mpn_personality_find(nic, step->name), NULL);
+}
+
+static int
+run_step(struct shell *sh, const struct shell_args *args, struct step step)
+{
+	static const struct app_setter setter = {.apply = take_step, .restore = step_back};
+	int rc;
+
+	step.name = args->word[1];
+	step.options = args->n > 2 ? args->word[2] : NULL;
+	rc = app_for_each_nic(sh, args->word[0], check_step, &step);
+	return rc == 0 ? app_set_nics(sh, args->word[0], &setter, &step) : rc;
 }
 
 static int
 run_load(struct shell *sh, const struct shell_args *args)
 {
-	return run_step(sh, args, "load", MPN_PERS_DEFINED, mpn_personality_load_text);
+	return run_step(sh, args,
+		(struct step){.verb = "load",
+			.from = MPN_PERS_DEFINED,
+			.fn = mpn_personality_load_text,
+			.back = unload});
 }
 
 static int
 run_start(struct shell *sh, const struct shell_args *args)
 {
-	int rc = run_step(sh, args, "start", MPN_PERS_LOADED, start);
-
-	/* Volumes that are there already are served on it, too. */
-	return rc == 0 ? app_serve_nics(app_of(sh)) : rc;
+	return run_step(sh, args,
+		(struct step){.verb = "start", .from = MPN_PERS_LOADED, .fn = start, .back = stop});
 }
 
 static int
 run_stop(struct shell *sh, const struct shell_args *args)
 {
-	return run_step(sh, args, "stop", MPN_PERS_STARTED, stop);
+	return run_step(sh, args,
+		(struct step){.verb = "stop", .from = MPN_PERS_STARTED, .fn = stop, .back = start});
 }
 
 static int
 run_unload(struct shell *sh, const struct shell_args *args)
 {
-	return run_step(sh, args, "unload", MPN_PERS_LOADED, unload);
+	return run_step(
+		sh, args, (struct step){.verb = "unload", .from = MPN_PERS_LOADED, .fn = unload});
 }
 
 static int
 run_undefine(struct shell *sh, const struct shell_args *args)
 {
-	return run_step(sh, args, "undefine", MPN_PERS_DEFINED, undefine);
+	return run_step(sh, args,
+		(struct step){.verb = "undefine", .from = MPN_PERS_DEFINED, .fn = undefine});
 }
 
 static const struct shell_cmd cmds[] = {

@@ -127,7 +127,7 @@ save(struct shell *sh)
 /* ---- Faults ---- */
 
 struct injection {
-	const char *name;
+	enum mpn_nic_fault fault;
 	bool on;
 };
 
@@ -135,29 +135,52 @@ static int
 inject(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
 	const struct injection *want = arg;
+	int rc = mpn_nic_inject(nic, want->fault, want->on);
+
+	return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
+}
+
+static void
+read_injected(struct mpn_nic *nic, const void *arg, void *old)
+{
+	*(bool *)old = mpn_nic_injected(nic, ((const struct injection *)arg)->fault);
+}
+
+static void
+restore_injected(struct mpn_nic *nic, void *arg, const void *old)
+{
+	(void)mpn_nic_inject(nic, ((const struct injection *)arg)->fault, *(const bool *)old);
+}
+
+/* @return 0 or -EINVAL after shell_refuse() */
+static int
+parse_fault(struct shell *sh, const char *word, enum mpn_nic_fault *fault)
+{
 	char names[SHELL_EXPECT_LEN - 32] = "";
 	size_t used = 0;
-	int rc;
 
 	for (unsigned i = 0; i < MPN_FAULTS; i++) {
-		if (strcmp(mpn_nic_fault_name(i), want->name) == 0) {
-			rc = mpn_nic_inject(nic, (enum mpn_nic_fault)i, want->on);
-			return rc < 0 ? shell_fail(sh, rc, "%s", app_reason(rc)) : 0;
-		}
+		*fault = (enum mpn_nic_fault)i;
+		if (strcmp(mpn_nic_fault_name(i), word) == 0)
+			return 0;
 		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
 			i > 0 ? ", " : "", mpn_nic_fault_name(i));
 	}
-	return shell_refuse(sh, want->name, "no such fault: expected %s", names);
+	return shell_refuse(sh, word, "no such fault: expected %s", names);
 }
 
 static int
 run_fault(struct shell *sh, const struct shell_args *args)
 {
-	struct injection want = {.name = args->word[1]};
+	static const struct app_setter setter = {
+		sizeof(bool), read_injected, inject, restore_injected};
+	struct injection want;
 
+	if (parse_fault(sh, args->word[1], &want.fault) < 0)
+		return -EINVAL;
 	if (mpn_parse_bool(args->word[2], &want.on) < 0)
 		return shell_refuse(sh, args->word[2], "expected on or off");
-	return app_for_each_nic(sh, args->word[0], inject, &want);
+	return app_set_nics(sh, args->word[0], &setter, &want);
 }
 
 static const struct shell_cmd cmds[] = {

@@ -60,6 +60,34 @@ struct change {
 	const char *name; /* of the personality */
 };
 
+/* Looked at on all NICs before one changes: then it cannot fail. */
+static int
+check_state(struct shell *sh, const struct mpn_personality_info *info)
+{
+	if (info->state == MPN_PERS_DEFINED)
+		return 0;
+	return shell_refuse(sh, info->name, "its VLAN cannot change: it is %s, unload it first",
+		mpn_pers_state_name(info->state));
+}
+
+static int
+check_add(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	const struct change *change = arg;
+	struct mpn_personality *p = mpn_personality_find(nic, change->name);
+	struct mpn_personality_info info;
+	char has[VLAN_TEXT];
+
+	if (p == NULL)
+		return shell_refuse(sh, change->name, "no such personality: see show personality");
+	mpn_personality_get_info(p, &info);
+	format_vlan(&info.vlan, has);
+	if (info.vlan.vid != 0)
+		return shell_refuse(
+			sh, change->name, "it has VLAN %s already, and can have but one", has);
+	return check_state(sh, &info);
+}
+
 static int
 set_vlan(struct shell *sh, struct mpn_personality *p, const struct mpn_vlan *vlan)
 {
@@ -72,18 +100,43 @@ static int
 add(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
 	const struct change *change = arg;
-	struct mpn_personality *p = mpn_personality_find(nic, change->name);
-	struct mpn_personality_info info;
-	char has[VLAN_TEXT];
 
-	if (p == NULL)
-		return shell_refuse(sh, change->name, "no such personality");
-	mpn_personality_get_info(p, &info);
-	format_vlan(&info.vlan, has);
-	if (info.vlan.vid != 0)
-		return shell_refuse(
-			sh, change->name, "it has VLAN %s already, and can have but one", has);
-	return set_vlan(sh, p, &change->vlan);
+	return set_vlan(sh, mpn_personality_find(nic, change->name), &change->vlan);
+}
+
+/* The next one that has the VLAN, from the i-th on. */
+static struct mpn_personality *
+find_in_vlan(struct mpn_nic *nic, const struct mpn_vlan *vlan, unsigned *i)
+{
+	struct mpn_personality *p;
+
+	while ((p = mpn_personality_get(nic, (*i)++)) != NULL) {
+		struct mpn_personality_info info;
+
+		mpn_personality_get_info(p, &info);
+		if (info.vlan.vid == vlan->vid && info.vlan.outer == vlan->outer)
+			return p;
+	}
+	return NULL;
+}
+
+static int
+check_del(struct shell *sh, struct mpn_nic *nic, void *arg)
+{
+	const struct change *change = arg;
+	struct mpn_personality *p;
+	bool found = false;
+	unsigned i = 0;
+	int rc = 0;
+
+	while (rc == 0 && (p = find_in_vlan(nic, &change->vlan, &i)) != NULL) {
+		struct mpn_personality_info info;
+
+		mpn_personality_get_info(p, &info);
+		rc = check_state(sh, &info);
+		found = true;
+	}
+	return found ? rc : shell_refuse(sh, change->text, "no personality has this VLAN");
 }
 
 static int
@@ -91,45 +144,39 @@ del(struct shell *sh, struct mpn_nic *nic, void *arg)
 {
 	const struct change *change = arg;
 	struct mpn_personality *p;
-	bool found = false;
+	unsigned i = 0;
+	int rc = 0;
 
-	for (unsigned i = 0; (p = mpn_personality_get(nic, i)) != NULL; i++) {
-		struct mpn_personality_info info;
-		int rc;
-
-		mpn_personality_get_info(p, &info);
-		if (info.vlan.vid != change->vlan.vid || info.vlan.outer != change->vlan.outer)
-			continue;
-		found = true;
+	while (rc == 0 && (p = find_in_vlan(nic, &change->vlan, &i)) != NULL)
 		rc = set_vlan(sh, p, NULL);
-		if (rc < 0)
-			return rc;
-	}
-	return found ? 0 : shell_refuse(sh, change->text, "no personality has this VLAN");
+	return rc;
 }
 
 static int
 run_change(struct shell *sh, const struct shell_args *args,
+	int (*check)(struct shell *sh, struct mpn_nic *nic, void *arg),
 	int (*fn)(struct shell *sh, struct mpn_nic *nic, void *arg))
 {
 	struct change change = {.text = args->word[1], .name = args->n > 2 ? args->word[2] : NULL};
+	int rc;
 
 	if (mpn_parse_vlan(change.text, &change.vlan.outer, &change.vlan.vid) < 0)
 		return shell_refuse(sh, change.text,
 			"expected a number from 1 to 4094, or two of them such as 100.10");
-	return app_for_each_nic(sh, args->word[0], fn, &change);
+	rc = app_for_each_nic(sh, args->word[0], check, &change);
+	return rc == 0 ? app_for_each_nic(sh, args->word[0], fn, &change) : rc;
 }
 
 static int
 run_add(struct shell *sh, const struct shell_args *args)
 {
-	return run_change(sh, args, add);
+	return run_change(sh, args, check_add, add);
 }
 
 static int
 run_del(struct shell *sh, const struct shell_args *args)
 {
-	return run_change(sh, args, del);
+	return run_change(sh, args, check_del, del);
 }
 
 void

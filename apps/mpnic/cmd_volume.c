@@ -166,6 +166,7 @@ static int
 need_server(struct shell *sh)
 {
 	struct app *app = app_of(sh);
+	int rc;
 
 	if (app->server != NULL)
 		return 0;
@@ -173,7 +174,13 @@ need_server(struct shell *sh)
 		&(struct ebd_server_conf){.background = poll_meanwhile, .background_arg = app});
 	if (app->server == NULL)
 		return shell_fail(sh, -errno, "%s", app_reason(-errno));
-	return app_serve_nics(app);
+	rc = app_serve_nics(app);
+	if (rc < 0) {
+		ebd_server_destroy(app->server);
+		app->server = NULL;
+		app->nb_served = 0;
+	}
+	return rc;
 }
 
 static int
@@ -181,8 +188,10 @@ run_add(struct shell *sh, const struct shell_args *args)
 {
 	const char *name = args->word[0], *spec = args->word[1];
 	struct served *v;
-	int rc = need_server(sh);
+	int rc = app_check_name(sh, name, "=");
 
+	if (rc == 0)
+		rc = need_server(sh);
 	if (rc != 0)
 		return rc;
 	v = calloc(1, sizeof(*v));

@@ -95,7 +95,14 @@ shell_fail(struct shell *sh, int rc, const char *fmt, ...)
 char *
 shell_error(const struct shell *sh, char *buf, size_t size)
 {
-	(void)snprintf(buf, size, "'%s': %s", sh->bad_word, sh->reason);
+	size_t len = strlen(sh->bad_word);
+
+	/* Some reasons begin with it. */
+	if (sh->reason[0] == '\'' && strncmp(sh->reason + 1, sh->bad_word, len) == 0 &&
+		strncmp(sh->reason + 1 + len, "': ", 3) == 0)
+		(void)snprintf(buf, size, "%s", sh->reason);
+	else
+		(void)snprintf(buf, size, "'%s': %s", sh->bad_word, sh->reason);
 	return buf;
 }
 

@@ -69,6 +69,7 @@ q net-9000 180 net.sh 9000
 q vlan-1500 180 vlan.sh 1500
   vlan-9000 180 vlan.sh 9000
 q mpnic 120 mpnic.sh
+q all-or-none 120 all_or_none.sh
 q churn 240 churn.sh 256 6 0.5
 q remote 240 remote.sh 10
   remote-map 240 remote.sh 6 rx=1,tx=1,echo=2 rx=2,tx=3,trial=1

@@ -45,6 +45,10 @@ static int
 run_define(struct shell *sh, const struct shell_args *args)
 {
 	note("define", args);
+	if (strcmp(args->word[1], "./x.so") == 0)
+		return shell_refuse(sh, "./x.so", "'./x.so': cannot be read");
+	if (strcmp(args->word[1], "./x.so") == 0)
+		return shell_refuse(sh, "./x.so", "'./x.so': cannot be read");
 	return strcmp(args->word[0], "nic9") == 0 ? shell_refuse(sh, "nic9", "no such NIC") : 0;
 }
 
@@ -167,6 +171,9 @@ test_failure_gives_its_reason(void **state)
 	assert_string_equal(shell_error(&sh, why, sizeof(why)), "'fail': Device or resource busy");
 	assert_int_equal(shell_run(&sh, "define nic9 x"), -EINVAL);
 	assert_string_equal(shell_error(&sh, why, sizeof(why)), "'nic9': no such NIC");
+	/* A reason that begins with the word is the whole line. */
+	assert_int_equal(shell_run(&sh, "define nic0 ./x.so"), -EINVAL);
+	assert_string_equal(shell_error(&sh, why, sizeof(why)), "'./x.so': cannot be read");
 }
 
 static void
