@@ -261,6 +261,7 @@ struct mpn_nic {
 	uint64_t next_held_log_ns;
 	uint64_t tx_waiting_since_ns; /* 0: nothing waits */
 	bool tx_stuck;
+	uint64_t seen_tx_frames; /* at the last look */
 	uint64_t rx_nombuf;
 	bool no_mbufs;
 	unsigned nb_members_up; /* of a bond */

@@ -141,6 +141,17 @@ struct round {
 	bool busy; /* somebody with credit found something to do */
 };
 
+/*
+ * What solicited I/O has asked for is on its way already, and would only be asked for again if it was dropped: from
+ * half of its watermark on it is taken in debt. Who is sent what he did not ask for loses it.
+ */
+static bool
+must_take(const struct mpn_personality *p)
+{
+	return p->ops->kind == MPN_PERS_SOLICITED &&
+	       rte_ring_count(p->flow.rx) >= p->flow.rx_mark / 2;
+}
+
 static void
 run_within(struct mpn_personality *p, struct round *r)
 {
@@ -149,7 +160,7 @@ run_within(struct mpn_personality *p, struct round *r)
 
 	if (!personality_is_active(p))
 		return;
-	if (p->credit < 0) {
+	if (p->credit < 0 && !must_take(p)) {
 		p->flow.stats.passed_over++;
 		r->in_debt++;
 		return;

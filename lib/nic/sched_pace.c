@@ -48,6 +48,9 @@ sched_set_pace(struct mpn_nic *nic)
 	else
 		nic->pace = nic->priority_moves ? brisk : shared;
 	nic->pace.unsent = (uint16_t)MPN_MIN(nic->pace.unsent, nic->conf.tx_cap);
+	/* As much comes on a data queue as on the first one, and both are one personality's. */
+	if (nic->data_rx)
+		nic->pace.run = (uint16_t)MPN_MIN(2 * nic->pace.rx, MPN_BURST);
 }
 
 void

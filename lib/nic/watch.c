@@ -155,9 +155,9 @@ looks_for_peer(const struct mpn_nic *nic)
 
 /* ---- The personalities ---- */
 
-/* Frames wait for a second and none has left, while those of others do. */
+/* Frames wait for a second and none has left, while those of others do: else it is no fault of this one. */
 static void
-check_tx(struct mpn_personality *p)
+check_tx(struct mpn_personality *p, bool nic_sends)
 {
 	struct flow_watch *w = &p->flow.watch;
 	uint32_t sent = p->flow.tx.nb_sent + p->flow.data.nb_sent;
@@ -167,7 +167,9 @@ check_tx(struct mpn_personality *p)
 
 	w->sent = sent;
 	/* Looks, and not time: a program may do something else between two polls. */
-	w->nb_still = moves || !nic->link_up || nic->tx_stuck ? 0 : w->nb_still + 1;
+	w->nb_still = moves || !nic->link_up || nic->tx_stuck ? 0 : w->nb_still + nic_sends;
+	if (!nic_sends)
+		return;
 	if (w->nb_still == NIC_TX_STUCK_MS / NIC_CHECK_MS)
 		mpn_personality_error(p, -EAGAIN, "none of its frames has left for a second");
 }
@@ -200,11 +202,14 @@ check_rx(struct mpn_personality *p)
 static void
 check_personalities(struct mpn_nic *nic)
 {
+	bool sends = nic->stats.tx_frames != nic->seen_tx_frames;
+
+	nic->seen_tx_frames = nic->stats.tx_frames;
 	for (unsigned i = 0; i < nic->nb_pers; i++) {
 		if (!personality_is_active(nic->pers[i]))
 			continue;
 		check_rx(nic->pers[i]);
-		check_tx(nic->pers[i]);
+		check_tx(nic->pers[i], sends);
 	}
 }
 

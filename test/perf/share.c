@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ebd.h"
 #include "ebd_server.h"
@@ -36,7 +37,8 @@ struct options {
 	uint64_t echo, flood, junk, weight; /* weight: of storage; the flood's is 1 */
 	uint64_t size, depth, queues; /* of reads; depth 0: none */
 	uint64_t rate, window; /* of the probe, questions a second, or on their way */
-	uint64_t ms; /* to run */
+	uint64_t ms; /* to measure, */
+	uint64_t least; /* and on until so many reads were done, or questions answered */
 	uint64_t yield; /* where both ends share a core */
 };
 
@@ -59,7 +61,7 @@ set_option(struct options *o, const char *word)
 	} numbers[] = {{"echo", &o->echo}, {"flood", &o->flood}, {"junk", &o->junk},
 		{"weight", &o->weight}, {"size", &o->size}, {"depth", &o->depth},
 		{"queues", &o->queues}, {"rate", &o->rate}, {"window", &o->window}, {"ms", &o->ms},
-		{"yield", &o->yield}};
+		{"least", &o->least}, {"yield", &o->yield}};
 	const char *eq = strchr(word, '=');
 
 	if (eq == NULL)
@@ -104,6 +106,17 @@ add_first(struct mpn_nic *nic, const char *kind, void *state)
 	return p != NULL ? mpn_personality_set_share(p, &share) : -ENOMEM;
 }
 
+static void
+print_losses(struct mpn_nic *nic)
+{
+	struct share_losses l;
+
+	share_get_losses(nic, "storage", &l);
+	printf("storage_dropped %" PRIu64 "\nstorage_stopped %" PRIu64
+	       "\nstorage_link_down %" PRIu64 "\n",
+		l.queues, l.stopped, l.link_down);
+}
+
 /* ---- The server ---- */
 
 static struct share_flood flood;
@@ -136,11 +149,11 @@ serve(const struct options *o)
 
 	if (s == NULL)
 		return -EIO;
-	puts("ready");
+	printf("pid %d\nready\n", (int)getpid());
 	fflush(stdout);
 	while (!stop)
 		ebd_server_idle(s, ebd_server_poll(s));
-	printf("storage_dropped %" PRIu64 "\n", share_dropped(mpn_nic_get(0), "storage"));
+	print_losses(mpn_nic_get(0));
 	ebd_server_destroy(s);
 	return 0;
 }
@@ -259,25 +272,49 @@ received(const struct load *l)
 	return info.stats.rx_bytes;
 }
 
+/* How far all of them are. */
+struct progress {
+	uint64_t done, answered, sunk;
+};
+
+static struct progress
+look(const struct load *l, const struct share_probe *probe, const struct share_sink *sink)
+{
+	return (struct progress){l->done, probe->answered, sink->bytes};
+}
+
+/* Has each that was asked for got ahead? */
+static bool
+has_enough(const struct options *o, const struct progress *from, const struct progress *to)
+{
+	bool reads = o->depth != 0, asks = o->rate != 0 || o->window != 0;
+
+	return (!reads || to->done - from->done >= o->least) &&
+	       (!asks || to->answered - from->answered >= o->least) &&
+	       (o->flood == 0 || to->sunk - from->sunk >= o->least);
+}
+
 static void
 measure(struct load *l, struct share_probe *probe, const struct share_sink *sink)
 {
-	uint64_t begin_ns = mpn_now_ns(), end_ns = begin_ns + l->o->ms * 1000000, done, answered;
+	uint64_t begin_ns = mpn_now_ns(), end_ns = begin_ns + l->o->ms * 1000000;
+	struct progress from = look(l, probe, sink), to = from;
+	double seconds;
 
 	mpn_hist_reset(&probe->rtt);
-	done = l->done;
-	answered = probe->answered;
-	while (!stop && mpn_now_ns() + WINDOW_NS <= end_ns) {
+	printf("pid %d\nmeasuring\n", (int)getpid());
+	fflush(stdout);
+	while (!stop && (mpn_now_ns() + WINDOW_NS <= end_ns || !has_enough(l->o, &from, &to))) {
 		uint64_t storage = received(l), other = sink->bytes;
 
 		run_until(l, mpn_now_ns() + WINDOW_NS);
 		if (l->o->flood != 0)
 			print_window(received(l) - storage, sink->bytes - other, l->o->weight);
+		to = look(l, probe, sink);
 	}
-	end_ns = mpn_now_ns();
-	printf("reads_per_s %.0f\n", (double)(l->done - done) * 1e9 / (double)(end_ns - begin_ns));
-	printf("answers_per_s %.0f\n",
-		(double)(probe->answered - answered) * 1e9 / (double)(end_ns - begin_ns));
+	seconds = (double)(mpn_now_ns() - begin_ns) / 1e9;
+	printf("reads_per_s %.0f\n", (double)(to.done - from.done) / seconds);
+	printf("answers_per_s %.0f\n", (double)(to.answered - from.answered) / seconds);
 	printf("rtt_p50_ns %" PRIu64 "\nrtt_p99_ns %" PRIu64 "\nrtt_max_ns %" PRIu64 "\n",
 		mpn_hist_percentile(&probe->rtt, 0.5), mpn_hist_percentile(&probe->rtt, 0.99),
 		probe->rtt.max);
@@ -334,8 +371,8 @@ load_link(const struct options *o, struct ebd_server *server)
 	probe.on = false;
 	while (!stop && in_flight(&load) > 0)
 		run_until(&load, mpn_now_ns() + 1000);
-	printf("errors %" PRIu64 "\nstorage_dropped %" PRIu64 "\n", load.errors,
-		share_dropped(nic, "storage"));
+	printf("errors %" PRIu64 "\n", load.errors);
+	print_losses(nic);
 	ebd_client_destroy(c);
 	return 0;
 }

@@ -36,7 +36,13 @@ struct share_junk {
 
 /* Define, load and start one of them: "echo", "probe", "flood", "sink", "junk". NULL: said why */
 struct mpn_personality *share_add(struct mpn_nic *nic, const char *kind, void *state);
-/* Frames lost in the queues of a personality. */
-uint64_t share_dropped(struct mpn_nic *nic, const char *name);
+/* Frames of a personality that were dropped: */
+struct share_losses {
+	uint64_t queues; /* there was no room for them, or no memory */
+	uint64_t stopped; /* it was not started */
+	uint64_t link_down; /* there was nobody to send them to */
+};
+
+void share_get_losses(struct mpn_nic *nic, const char *name, struct share_losses *losses);
 
 #endif

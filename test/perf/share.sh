@@ -5,20 +5,50 @@
 # Several personalities on one vhost/virtio port, one core a side: what each gets of it, and what they do to
 # each other. Prints a table in Markdown. What is compared is measured in turns.
 #
-# With --check it looks at bounds of orders of magnitude instead, without a table. To be run by hand after a change of
-# the schedulers, and no part of CI: where other work kept one end from running for a second, frames of storage were
-# dropped, which it takes for a fault.
+#	share.sh --build DIR [--quick] [--only ROW]... [--rounds N]
+#	share.sh --build DIR --check
 #
-#	share.sh --build DIR [--quick|--check]
+#	--only ROW	idle, ping, iperf, flood, probe, junk, twice or churn; may be repeated
+#	--rounds N	default: 5, with --quick 1
+#
+# --check takes no times: with both ends on whatever cores there are, each of them stopped for longer than a port may
+# stand still, all get ahead, no request fails and no frame of storage is dropped in a queue. It is a test.
 # shellcheck disable=SC2016
 set -eu
-BUILD=${2:?--build DIR}
-rounds=5 ms=3000 pings=500 seconds=4 churn=(10240 60 1)
-check=false
-case ${3:-} in
---quick) rounds=1 ms=600 pings=100 seconds=2 churn=() ;;
---check) rounds=1 ms=400 pings=50 seconds=1 churn=() check=true SHARED_CORE=true ;;
-esac
+usage() {
+	echo "share.sh: $*: expected --build DIR, --quick, --only ROW, --rounds N or --check" >&2
+	exit 2
+}
+BUILD='' rows=(idle ping iperf flood probe junk twice churn) only=()
+rounds=5 ms=3000 least=0 pings=500 seconds=4 churn=(10240 60 1)
+quick=false check=false
+while [ $# -gt 0 ]; do
+	case $1 in
+	--quick) quick=true rounds=1 ms=600 pings=100 seconds=2 ;;
+	--check) check=true rounds=1 ms=200 least=20 pings=20 SHARED_CORE=true ;;
+	--build | --only | --rounds)
+		[ $# -gt 1 ] || usage "$1"
+		case $1 in
+		--build) BUILD=$2 ;;
+		--only) only+=("$2") ;;
+		--rounds) rounds=$2 ;;
+		esac
+		shift
+		;;
+	*) usage "'$1'" ;;
+	esac
+	shift
+done
+[ -n "$BUILD" ] || usage 'no --build'
+[[ $rounds =~ ^[1-9][0-9]*$ ]] || usage "--rounds '$rounds'"
+for row in "${only[@]}"; do
+	[[ " ${rows[*]} " = *" $row "* ]] || usage "--only '$row', of ${rows[*]}"
+done
+wanted() { # ROW
+	# It takes two minutes, and what it is about does not hang on the time it takes.
+	[ "$1" != churn ] || ! $quick || return 1
+	[ ${#only[@]} -eq 0 ] || [[ " ${only[*]} " = *" $1 "* ]]
+}
 # shellcheck source=test/perf/lib.sh
 . "$(dirname "$0")/lib.sh"
 src=$(realpath "$(dirname "$0")/../..")
@@ -30,7 +60,7 @@ saturating='depth=64 size=64k queues=8'
 # How pollers wait: when it is not time that is looked at they may have one core together.
 wait='yield=0'
 ! $check || wait='yield=1'
-dropped=0
+dropped=0 # frames of storage, in queues
 namespaces=()
 
 # Taps live in namespaces of their own; the way in is free of charge.
@@ -71,7 +101,7 @@ run() { # SCHEDULER "SERVER'S OPTIONS" "LOAD'S OPTIONS" [COMMAND BESIDE]
 	wait_until grep -qx ready "$T/serve.out"
 	# shellcheck disable=SC2086
 	"${BOUND[@]}" "${NS_CLIENT[@]}" "${ON_CLIENT[@]}" timeout -k 5 120 "${BOUND[@]}" "$SHARE" load "virtio:$link" \
-		"sched=$1" "$wait" "ms=$ms" $3 >"$T/load.out" 2>"$T/load.log" &
+		"sched=$1" "$wait" "ms=$ms" "least=$least" $3 >"$T/load.out" 2>"$T/load.log" &
 	client=$!
 	pids+=("$client")
 	[ $# -lt 4 ] || "${@:4}"
@@ -86,12 +116,13 @@ ratio() { # A B
 	awk -v a="$1" -v b="$2" 'BEGIN { printf "%.4f\n", (b > 0 ? a / b : 0) }'
 }
 
-# The row's name, what it must reach, and the file of its numbers, one a line.
-row() { # TEXT BOUND FILE [UNIT]
+# What must be reached, and the numbers of a file, one a line, if it was measured.
+row() { # FILE TEXT BOUND
 	local m lo hi
 
-	read -r m lo hi < <(spread <"$3")
-	printf '| %s | %s | %.3g%s (%.3g to %.3g) |\n' "$1" "$2" "$m" "${4:-}" "$lo" "$hi"
+	[ -s "$T/$1" ] || return 0
+	read -r m lo hi < <(spread <"$T/$1")
+	printf '| %s | %s | %.3g (%.3g to %.3g) |\n' "$2" "$3" "$m" "$lo" "$hi"
 }
 
 address() { # netns NAME
@@ -172,28 +203,39 @@ in_shell() { # FUNCTION...
 can_iperf=false
 ! $can_tap || ! command -v iperf3 >/dev/null || can_iperf=true
 
-for ((i = 0; i < rounds; i++)); do
-	if $can_tap; then
-		run prio-drr '' 'depth=32'
-		alone=$(value reads_per_s)
-		run prio-drr net=mpn0 'net=mpn0 depth=32'
-		ratio "$(value reads_per_s)" "$alone" >>"$T/idle"
-		with_ping fifo >"$T/ping.fifo"
-		with_ping prio-drr >"$T/ping.drr"
-		ratio "$(cat "$T/ping.fifo")" "$(cat "$T/ping.drr")" >>"$T/ping"
-		paste -d' ' "$T/ping.fifo" "$T/ping.drr" >>"$T/ping_us"
-	fi
-	if $can_iperf; then
-		# In a shell of its own: the other rows do not depend on it.
-		in_shell iperf io >"$T/iperf.io" && in_shell iperf personality >"$T/iperf.personality" || can_iperf=false
-	fi
-	if $can_iperf; then
-		ratio "$(cat "$T/iperf.personality")" "$(cat "$T/iperf.io")" >>"$T/iperf"
-		paste -d' ' "$T/iperf.personality" "$T/iperf.io" >>"$T/iperf_mbps"
-	fi
+# ---- The rows: each round adds a line to the files of its numbers ----
 
+measure_idle() {
+	local alone
+
+	run prio-drr '' 'depth=32'
+	alone=$(value reads_per_s)
+	run prio-drr net=mpn0 'net=mpn0 depth=32'
+	ratio "$(value reads_per_s)" "$alone" >>"$T/idle"
+}
+
+measure_ping() {
+	with_ping fifo >"$T/ping.fifo"
+	with_ping prio-drr >"$T/ping.drr"
+	ratio "$(cat "$T/ping.fifo")" "$(cat "$T/ping.drr")" >>"$T/ping"
+	paste -d' ' "$T/ping.fifo" "$T/ping.drr" >>"$T/ping_us"
+}
+
+measure_iperf() {
+	# In a shell of its own: the other rows do not depend on it.
+	in_shell iperf io >"$T/iperf.io" && in_shell iperf personality >"$T/iperf.personality" || can_iperf=false
+	$can_iperf || return 0
+	ratio "$(cat "$T/iperf.personality")" "$(cat "$T/iperf.io")" >>"$T/iperf"
+	paste -d' ' "$T/iperf.personality" "$T/iperf.io" >>"$T/iperf_mbps"
+}
+
+measure_flood() {
 	run prio-drr flood=1 "flood=1 weight=3 $saturating"
-	awk '$1 == "window" { print $4 }' "$T/load.out" | spread | cut -d' ' -f1 >>"$T/jain"
+	awk '$1 == "window" { print $4 }' "$T/load.out" | spread | cut -d' ' -f1 >>"$T/flood"
+}
+
+measure_probe() {
+	local alone drr fifo
 
 	run prio-drr echo=1 'rate=1000'
 	alone=$(value rtt_p99_ns)
@@ -204,6 +246,10 @@ for ((i = 0; i < rounds; i++)); do
 	ratio "$drr" "$alone" >>"$T/probe"
 	ratio "$fifo" "$drr" >>"$T/probe_fifo"
 	echo "$alone $drr $fifo" >>"$T/probe_ns"
+}
+
+measure_junk() {
+	local alone
 
 	run prio-drr '' 'depth=32'
 	alone=$(value reads_per_s)
@@ -211,48 +257,91 @@ for ((i = 0; i < rounds; i++)); do
 	ratio "$(value reads_per_s)" "$alone" >>"$T/junk_server"
 	run prio-drr junk=1 'depth=32'
 	ratio "$(value reads_per_s)" "$alone" >>"$T/junk_client"
+}
+
+measure_twice() {
+	local peak
 
 	run prio-drr echo=1 'window=64'
 	peak=$(value answers_per_s)
 	run prio-drr echo=1 "rate=$((2 * peak))"
 	ratio "$(value answers_per_s)" "$peak" >>"$T/twice"
-done
+}
 
-# A busy machine measures itself. These hold whatever else goes on: nothing fails, nothing is dropped, nobody starves.
+# ---- Nobody is starved, nothing lost ----
+
+# One end after the other does not run: long enough for the other one to call its port stuck.
+stop_each() {
+	local pid both
+
+	wait_until grep -q ^measuring "$T/load.out"
+	mapfile -t both < <(awk '$1 == "pid" { print $2 }' "$T/load.out" "$T/serve.out")
+	for pid in "${both[@]}"; do
+		kill -STOP "$pid"
+		read -rt 1.5 <><(:) || true
+		kill -CONT "$pid"
+		read -rt 0.2 <><(:) || true
+	done
+}
+
+check_ping() {
+	[ -s "$T/ping.p99" ] && [ "$(cat "$T/ping.p99")" != 0 ] || die "nobody answered a ping: $1"
+}
+
 if $check; then
-	holds() { # TEXT FILE LEAST
-		awk -v least="$3" '{ v = $1 } END { exit !(v >= least) }' "$2" || die "$1: $(cat "$2"), expected at least $3"
-	}
+	run prio-drr flood=1 "flood=1 weight=3 $saturating"
+	# What was asked for of each of two is there, or the load would not have ended.
+	run prio-drr echo=1 "rate=1000 $saturating"
+	run fifo echo=1 "rate=1000 $saturating"
+	run prio-drr '' 'junk=1 depth=32'
+	run prio-drr junk=1 'depth=32'
+	run prio-drr echo=1 'rate=1000000'
+	ms=6000
+	for sched in fifo prio-drr; do
+		run "$sched" 'flood=1 echo=1' "flood=1 weight=3 rate=1000 $saturating" stop_each
+	done
+	ms=200
+	if $can_tap; then
+		for sched in fifo prio-drr; do
+			with_ping "$sched" >/dev/null
+			check_ping "$sched"
+		done
+	fi
 	[ "$dropped" -eq 0 ] || die "$dropped storage frames were dropped in queues"
-	holds 'shares of storage and a flood' "$T/jain" 0.55
-	holds 'fifo to prio-drr, p99 of a probe' "$T/probe_fifo" 0.02
-	holds 'junk' "$T/junk_server" 0.02
-	holds 'junk' "$T/junk_client" 0.02
-	holds 'twice the load' "$T/twice" 0.02
 	$can_tap || { echo "no root, or no tap: storage beside an interface was not tried" && exit 77; }
-	holds 'an idle interface' "$T/idle" 0.02
-	holds 'ping' "$T/ping" 0.001
 	exit 0
 fi
+
+# ---- The table ----
+
+needs_tap() { # ROW
+	[ "$1" = idle ] || [ "$1" = ping ] || [ "$1" = churn ]
+}
+
+for ((i = 0; i < rounds; i++)); do
+	for row in "${rows[@]}"; do
+		[ "$row" != churn ] && wanted "$row" || continue
+		! needs_tap "$row" || $can_tap || continue
+		[ "$row" != iperf ] || $can_iperf || continue
+		"measure_$row"
+	done
+done
 
 echo "One vhost/virtio port, one core a side. *Median (least to greatest)* of $rounds rounds; what is compared runs in turns. Storage saturates with 8 queues of 64 reads of 64 KiB each."
 echo
 echo '| work | at least | measured |'
 echo '|---|---|---|'
-! $can_tap || row 'storage 4 KiB random read, depth 32: with an idle network personality (tap) to alone' 0.97 "$T/idle"
-[ ! -s "$T/iperf" ] || row 'iperf3 (TCP, MTU 1500) over the network personality: to the same over taps that `set fwd io` joins with the link' \
-	0.85 "$T/iperf"
-row 'storage and a flood saturating, weights 3:1 under `prio-drr`: Jain index of weighted shares, windows of 100 ms' \
-	0.98 "$T/jain"
-row 'probe with priority (64-byte echo, 1,000/s) while storage saturates: p99 to its own alone' \
-	'at most 5' "$T/probe"
-row '... p99 under `fifo` to that under `prio-drr`' 10 "$T/probe_fifo"
-! $can_tap || row 'ping while storage saturates: p99 under `fifo` to that under `prio-drr`' 5 "$T/ping"
-row 'storage 4 KiB random read, half of what the server receives of unknown type: to none' 0.90 "$T/junk_server"
-row '... half of what the client receives' 0.90 "$T/junk_client"
-row 'twice the questions an echo can answer: answers to the peak' 0.90 "$T/twice"
+row idle 'storage 4 KiB random read, depth 32: with an idle network personality (tap) to alone' 0.97
+row iperf 'iperf3 (TCP, MTU 1500) over the network personality: to the same over taps that `set fwd io` joins with the link' 0.85
+row flood 'storage and a flood saturating, weights 3:1 under `prio-drr`: Jain index of weighted shares, windows of 100 ms' 0.98
+row probe 'probe with priority (64-byte echo, 1,000/s) while storage saturates: p99 to its own alone' 'at most 5'
+row probe_fifo '... p99 under `fifo` to that under `prio-drr`' 10
+row ping 'ping while storage saturates: p99 under `fifo` to that under `prio-drr`' 5
+row junk_server 'storage 4 KiB random read, half of what the server receives of unknown type: to none' 0.90
+row junk_client '... half of what the client receives' 0.90
+row twice 'twice the questions an echo can answer: answers to the peak' 0.90
 echo "| storage frames dropped in queues under all of the above | 0 | $dropped |"
-if [ ${#churn[@]} -gt 0 ] && $can_tap; then
+if wanted churn && $can_tap; then
 	rc=0
 	run_here env MPNIC_BUILD="$BUILD" "$src/test/system/churn.sh" "${churn[@]}" >"$T/churn.out" 2>&1 || rc=$?
 	[ $rc -eq 0 ] || [ $rc -eq 77 ] || die "$(tail -n 3 "$T/churn.out")"
@@ -260,10 +349,13 @@ if [ ${#churn[@]} -gt 0 ] && $can_tap; then
 		'a personality started, stopped, unloaded, loaded every second for a minute, beside 10 GiB copied and verified' \
 		"$(tail -n 1 "$T/churn.out")"
 fi
-echo
-awk '{ printf "Probe, p99: alone %.1f µs, beside storage %.1f µs under `prio-drr`, %.1f µs under `fifo`.\n", $1 / 1000, $2 / 1000, $3 / 1000 }' \
-	"$T/probe_ns" | sed -n "$(((rounds + 1) / 2))p"
-! $can_tap || awk '{ printf "\nPing, p99: %.0f µs under `fifo`, %.0f µs under `prio-drr`.\n", $1, $2 }' "$T/ping_us" |
-	sed -n "1,$((2 * ((rounds + 1) / 2)))p" | tail -n 2
-[ ! -s "$T/iperf_mbps" ] || awk '{ printf "\niperf3: %.0f Mbit/s over the personality, %.0f over `io`.\n", $1, $2 }' "$T/iperf_mbps" |
-	sed -n "1,$((2 * ((rounds + 1) / 2)))p" | tail -n 2
+# The middle one of the rounds.
+say_middle() { # FILE FORMAT VALUES
+	[ -s "$T/$1" ] || return 0
+	echo
+	sed -n "$(((rounds + 1) / 2))p" "$T/$1" | awk "{ printf \"$2\\n\", $3 }"
+}
+say_middle probe_ns 'Probe, p99: alone %.1f µs, beside storage %.1f µs under `prio-drr`, %.1f µs under `fifo`.' \
+	'$1 / 1000, $2 / 1000, $3 / 1000'
+say_middle ping_us 'Ping, p99: %.0f µs under `fifo`, %.0f µs under `prio-drr`.' '$1, $2'
+say_middle iperf_mbps 'iperf3: %.0f Mbit/s over the personality, %.0f over `io`.' '$1, $2'

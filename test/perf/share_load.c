@@ -277,14 +277,17 @@ share_add(struct mpn_nic *nic, const char *kind, void *state)
 	return p;
 }
 
-uint64_t
-share_dropped(struct mpn_nic *nic, const char *name)
+void
+share_get_losses(struct mpn_nic *nic, const char *name, struct share_losses *losses)
 {
 	struct mpn_personality *p = mpn_personality_find(nic, name);
 	struct mpn_personality_info info;
 
+	*losses = (struct share_losses){0};
 	if (p == NULL)
-		return 0;
+		return;
 	mpn_personality_get_info(p, &info);
-	return info.stats.rx_dropped + info.stats.tx_dropped;
+	losses->queues = info.stats.rx_full + info.stats.rx_no_frames;
+	losses->stopped = info.stats.rx_stopped + info.stats.tx_stopped;
+	losses->link_down = info.stats.tx_link_down;
 }

@@ -15,6 +15,7 @@
 /* A personality that costs what the test says. */
 struct worker {
 	struct mpn_personality *p;
+	uint16_t type; /* of frames it claims; 0: none */
 	uint64_t cost; /* cycles of a turn that found work */
 	bool idle;
 	uint64_t burn_ns; /* in the next turn, really */
@@ -28,7 +29,7 @@ load(struct mpn_personality *p, const void *args)
 
 	*(struct worker **)mpn_personality_priv(p) = *w;
 	(*w)->p = p;
-	return mpn_personality_set_ethertypes(p, NULL, 0);
+	return mpn_personality_set_ethertypes(p, &(*w)->type, (*w)->type != 0);
 }
 
 static void
@@ -226,6 +227,69 @@ test_receiving_is_paid_for(void **state)
 	mpn_nic_destroy(nic);
 }
 
+/* Asks for what it gets, as storage does. */
+static struct mpn_personality_ops asker_ops;
+
+static void
+take_frames(struct mpn_nic *nic, unsigned n)
+{
+	struct rte_mbuf *mbufs[MPN_BURST];
+
+	for (unsigned i = 0; i < n; i++) {
+		mbufs[i] = probe_frame(nic, NULL, PROBE_TYPE, 0, 64);
+		assert_non_null(mbufs[i]);
+		/* From somebody else. */
+		rte_pktmbuf_mtod(mbufs[i], uint8_t *)[11] ^= 1;
+	}
+	nic_take_burst(nic, mbufs, n);
+}
+
+/* One that was away for long, as when somebody else had the core, while another one has always something to do. */
+static struct mpn_flow_stats
+receive_in_debt(const char *kind)
+{
+	struct worker w[2] = {{.type = PROBE_TYPE, .idle = true}, {.cost = COST}}, *arg = &w[0];
+	struct mpn_share share = {.weight = 1, .cpu_weight = 1};
+	struct mpn_personality_info info;
+	struct mpn_nic *nic = make_nic();
+	struct mpn_personality *p;
+
+	assert_int_equal(mpn_personality_define(nic, kind, "a", &p), 0);
+	assert_int_equal(mpn_personality_load(p, &arg), 0);
+	assert_int_equal(mpn_personality_set_share(p, &share), 0);
+	assert_int_equal(mpn_personality_start(p), 0);
+	add_worker(nic, &w[1], "b", 1);
+	assert_int_equal(mpn_nic_set_scheduler(nic, "prio-drr"), 0);
+	mpn_personality_charge(p, INT32_MAX);
+	for (unsigned i = 0; i < 100; i++) {
+		take_frames(nic, 4);
+		(void)mpn_nic_poll(nic);
+	}
+	mpn_personality_get_info(p, &info);
+	assert_true(w[1].turns >= 40);
+	mpn_nic_destroy(nic);
+	return info.stats;
+}
+
+static void
+test_what_was_asked_for_is_not_dropped(void **state)
+{
+	struct mpn_flow_stats stats = receive_in_debt("asker");
+
+	assert_int_equal(stats.rx_dropped, 0);
+	/* It pays as long as it can. */
+	assert_true(stats.passed_over > 10);
+}
+
+static void
+test_what_was_not_asked_for_is_dropped(void **state)
+{
+	struct mpn_flow_stats stats = receive_in_debt("worker");
+
+	assert_int_equal(stats.rx_dropped, stats.rx_full);
+	assert_true(stats.rx_full > 0);
+}
+
 /* ---- Watchdog ---- */
 
 struct heard {
@@ -405,6 +469,10 @@ test_bucket_gets_its_rate_exactly(void **state)
 static int
 start_eal(void **state)
 {
+	asker_ops = worker_ops;
+	asker_ops.name = "asker";
+	asker_ops.kind = MPN_PERS_SOLICITED;
+	assert_int_equal(mpn_personality_register(&asker_ops), 0);
 	return probe_eal_start("ring:cpu", NULL);
 }
 
@@ -418,6 +486,8 @@ main(void)
 		cmocka_unit_test(test_idle_ones_cost_and_save_nothing),
 		cmocka_unit_test(test_debt_is_no_idleness),
 		cmocka_unit_test(test_receiving_is_paid_for),
+		cmocka_unit_test(test_what_was_asked_for_is_not_dropped),
+		cmocka_unit_test(test_what_was_not_asked_for_is_dropped),
 		cmocka_unit_test(test_watchdog_names_who_held_the_thread),
 		cmocka_unit_test(test_limits_are_for_the_next_load),
 		cmocka_unit_test(test_hoarder_keeps_only_its_own),
