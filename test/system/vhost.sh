@@ -45,7 +45,8 @@ run 60 "$VHOST_BLK" g.sock verify 1
 # when the ring goes on (0), or has failed where nobody keeps it (1).
 for forgetful in 0 1; do
 	mkfifo orders
-	"$VHOST_BLK" g.sock stall "$forgetful" <orders >stall.out 2>stall.err &
+	# In this order: who can write its orders does not read what the one before it said.
+	"$VHOST_BLK" g.sock stall "$forgetful" >stall.out 2>stall.err <orders &
 	PIDS[stall]=$!
 	exec 3>orders
 	wait_for 10 grep -q working stall.out || fail "the frontend cannot connect"
