@@ -132,7 +132,9 @@ save(struct shell *sh)
 	app_save_personalities(sh, app_save_started);
 	if (app->idle != app->default_idle)
 		fprintf(sh->out, "set idle %s\n", idle_names[app->idle]);
-	if (app->period_ns != 0)
+	if (app->period_ns % 1000000 != 0)
+		fprintf(sh->out, "set stats-period %" PRIu64 "ns\n", app->period_ns);
+	else if (app->period_ns != 0)
 		fprintf(sh->out, "set stats-period %" PRIu64 "ms\n", app->period_ns / 1000000);
 	if (app->running)
 		fprintf(sh->out, "start\n");

@@ -117,6 +117,23 @@ make_allowed(const char *name, const char *text, const struct ebd_access *who)
 	return a;
 }
 
+static bool
+is_nobody(const struct allowed *a)
+{
+	return strcmp(a->text, "all") == 0;
+}
+
+/* Lists that begin empty come first: who is on them, after that. */
+static void
+keep_allowed(struct allowed *a, bool last)
+{
+	struct mpn_list *pos = access_list.next;
+
+	while (!last && pos != &access_list && is_nobody(mpn_list_entry(pos, struct allowed, node)))
+		pos = pos->next;
+	mpn_list_insert(last ? &access_list : pos, &a->node);
+}
+
 static void
 save(struct shell *sh)
 {
@@ -125,8 +142,8 @@ save(struct shell *sh)
 	mpn_list_for_each(pos, &access_list) {
 		const struct allowed *a = mpn_list_entry(pos, struct allowed, node);
 
-		fprintf(sh->out, "volume %s %s %s\n",
-			strcmp(a->text, "all") == 0 ? "deny" : "allow", a->name, a->text);
+		fprintf(sh->out, "volume %s %s %s\n", is_nobody(a) ? "deny" : "allow", a->name,
+			a->text);
 	}
 	mpn_list_for_each(pos, &volumes) {
 		const struct served *v = mpn_list_entry(pos, struct served, node);
@@ -296,10 +313,8 @@ change_access(struct shell *sh, const struct shell_args *args, bool allow)
 	forget_allowed(name, all ? NULL : &who);
 	if (!allow)
 		forget_allowed(name, &nobody);
-	if (a != NULL && allow)
-		mpn_list_add_tail(&access_list, &a->node);
-	else if (a != NULL)
-		mpn_list_add_head(&access_list, &a->node);
+	if (a != NULL)
+		keep_allowed(a, allow);
 	return 0;
 }
 

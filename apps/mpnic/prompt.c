@@ -34,6 +34,7 @@ struct word {
 	struct cmdline_token_hdr hdr;
 	struct shell *sh;
 	struct shell_token token;
+	const char *rest; /* of the syntax, with the word */
 };
 
 struct row {
@@ -99,7 +100,7 @@ get_word_help(cmdline_parse_token_hdr_t *hdr, char *dst, unsigned size)
 {
 	const struct word *w = mpn_container_of(hdr, struct word, hdr);
 
-	(void)snprintf(dst, size, "%s", w->token.text);
+	(void)snprintf(dst, size, "%s", w->rest);
 	return 0;
 }
 
@@ -178,6 +179,7 @@ make_row(struct prompt *p, struct row *row, const struct shell_cmd *cmd)
 {
 	struct shell_token tokens[SHELL_MAX_WORDS];
 	unsigned n = shell_tokens(cmd->syntax, tokens), i;
+	const char *rest = cmd->syntax;
 
 	row->inst = make_inst(n);
 	if (row->inst == NULL)
@@ -188,6 +190,8 @@ make_row(struct prompt *p, struct row *row, const struct shell_cmd *cmd)
 		w->hdr.ops = &word_ops;
 		w->sh = p->sh;
 		w->token = tokens[i];
+		w->rest = rest += strspn(rest, " ");
+		rest += strcspn(rest, " ");
 		row->inst->tokens[i] = &w->hdr;
 	}
 	/* Never called: its tokens do not match a line. */

@@ -48,6 +48,27 @@ while IFS=$'\t' read -r syntax example; do
 done < <(awk -F '": "' '
 	/"syntax"/ { sub(/",?$/, "", $2); syntax = $2 }
 	/"example"/ { sub(/"$/, "", $2); print syntax "\t" $2 }' help.json)
+# What is said twice, or in another order, is no other state.
+while IFS= read -r line; do
+	config_of begin after "$line"
+	cp after more
+	config_of more again
+	diff after again || fail "'$line': another state was recreated"
+	! cmp -s before after || fail "'$line' is not in the configuration"
+done <<END
+volume deny two all
+set stats-period 100500us
+set fault net_ring0 removed on
+set fault net_ring0 no-mbufs on
+set fwd-size 9000
+port attach bond:ring:x+ring:y,mode=802.3ad pair mtu=1500,cap=1
+END
+config_of begin after "volume deny one all"
+echo "volume deny two all" >>after
+echo "volume allow two 02:00:00:00:00:02" >>after
+config_of after again
+config_of again twice
+diff again twice || fail "lists of clients: another state was recreated"
 [ ! -s setters ] || fail "commands without an example: $(tr '\n' ';' <setters)"
 [ "$nb" -ge 15 ] || fail "only $nb examples were found"
 expect_nothing_left
