@@ -386,7 +386,8 @@ static const struct shell_cmd cmds[] = {
 		"give a NIC a personality, also by the path of its .so; its name: the kind",
 		run_define, "personality define net_ring0 net third"},
 	{"personality load NIC|all PERSONALITY [OPTIONS]",
-		"get it ready; options of net: tap=NAME, vhost=on|off|auto, ring=FRAMES; "
+		"get it ready; options of net: tap=NAME, vhost=on|off|auto, "
+		"offload=on|off|auto, ring=FRAMES; "
 		"of remote: socket=PATH, type=0xNNNN, ring=FRAMES, hang=TIME|never",
 		run_load, "personality load net_ring0 net ring=64"},
 	{"personality start NIC|all PERSONALITY", "let its frames through", run_start,

@@ -47,6 +47,9 @@ print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
 	mpn_out_bool(o, "multi_segs", info.multi_segs);
 	mpn_out_bool(o, "strips_vlan", info.strips_vlan);
 	mpn_out_bool(o, "inserts_vlan", info.inserts_vlan);
+	mpn_out_bool(o, "tx_checksum", info.tx_checksum);
+	mpn_out_bool(o, "tx_tso", info.tx_tso);
+	mpn_out_bool(o, "rx_checksum", info.rx_checksum);
 	mpn_out_bool(o, "point_to_point", info.point_to_point);
 	mpn_out_bool(o, "may_corrupt", info.may_corrupt);
 	mpn_out_object(o, "counters");

@@ -35,9 +35,16 @@ enum net_vhost_use {
 	NET_VHOST_OFF, /**< a plain tap */
 };
 
+/** Does an interface of the host leave checksums, and the cutting of long frames, to the personality and its port? */
+enum net_offload_use {
+	NET_OFFLOAD_AUTO, /**< yes, as far as the kernel can */
+	NET_OFFLOAD_ON, /**< yes; where the kernel cannot loading fails: EINVAL */
+	NET_OFFLOAD_OFF, /**< no: the kernel does both itself, and gets each frame as it came */
+};
+
 /**
  * What to load it with: the args of mpn_personality_load(). NULL, or zeroes: the defaults. As the text of
- * mpn_personality_load_text(): "tap=NAME,vhost=on|off|auto,ring=N".
+ * mpn_personality_load_text(): "tap=NAME,vhost=on|off|auto,offload=on|off|auto,ring=N".
  */
 struct net_conf {
 	/**
@@ -52,6 +59,11 @@ struct net_conf {
 	 * is there already (ip tuntap add) is for a plain tap.
 	 */
 	enum net_vhost_use vhost;
+	/**
+	 * With a tap. What the port cannot do (mpn_nic_info: tx_checksum, tx_tso) is done by the NIC's thread; frames
+	 * that arrive one behind the other in a TCP connection go to the host as one.
+	 */
+	enum net_offload_use offload;
 };
 
 /** Counters of the interface: {name, text}. */
@@ -64,7 +76,12 @@ struct net_conf {
 	X(tx_reserved, "refused: the frame type belongs to another personality") \
 	X(tx_malformed, "refused: no frame type, or shorter than a header") \
 	X(tx_long, "refused: longer than the MTU allows") \
-	X(tx_unable, "refused: asks for an offload, or for pieces, that the port has not")
+	X(tx_unable, "refused: asks for an offload, or for pieces, that the port has not") \
+	X(rx_merged, "of those handed over: as one with the frame before them") \
+	X(rx_verified, "and with the port's word that their checksum is right") \
+	X(tx_summed, "frames whose checksum was filled in here") \
+	X(tx_segmented, "frames that were longer than the port's and were cut here, into frames") \
+	X(tx_offloaded, "frames that the port completes, or cuts")
 
 /** Counters of the interface. */
 struct net_stats {
@@ -81,6 +98,8 @@ struct net_device_info {
 	bool promiscuous;
 	bool allmulticast;
 	uint32_t ring_len; /**< frames that wait in each direction; 0: with a tap */
+	bool offers_checksum; /**< what is sent need not have TCP's and UDP's checksums */
+	bool offers_tso; /**< and TCP's segments need not be cut, up to 64 KiB */
 };
 
 /** The interface of a loaded personality of the kind "net"; NULL with errno ENODEV when it is no such one. */
@@ -94,7 +113,9 @@ struct net_device *net_device_get(struct mpn_personality *p);
 unsigned net_rx_burst(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
 /**
  * Send frames, each complete with its Ethernet header (four bytes of checksum are the port's). Frames that were taken are
- * checked by the NIC's thread: one that may not be sent is dropped and counted.
+ * checked by the NIC's thread: one that may not be sent is dropped and counted. In its flags a frame may ask for the
+ * checksum of TCP, UDP or IPv4 (RTE_MBUF_F_TX_TCP_CKSUM and so on, with its lengths): the port fills it in, or the NIC's
+ * thread; and with RTE_MBUF_F_TX_TCP_SEG, where net_device_info.offers_tso says so, to be cut into segments.
  * @return how many were taken, the first ones; the others are the caller's still. 0 when not started,
  *   or with a tap
  */

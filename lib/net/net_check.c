@@ -9,6 +9,7 @@
 #include <rte_ether.h>
 
 #include "net_int.h"
+#include "net_sum.h"
 
 #define NET_MIN_TYPE 0x600 /* below it: the length of an 802.3 frame */
 
@@ -29,30 +30,36 @@ find_fault(struct net_device *dev, struct rte_mbuf *m)
 		max += RTE_VLAN_HLEN;
 	if (!mpn_personality_has_frame(dev->pers, m))
 		return &dev->stats.tx_reserved;
-	if (m->pkt_len > max)
+	if (m->pkt_len > max && !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG))
 		return &dev->stats.tx_long;
-	if ((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0 ||
-		(m->nb_segs > 1 && !dev->multi_segs && rte_pktmbuf_linearize(m) < 0))
+	if (mpn_unlikely(m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK)) {
+		uint64_t *fault = net_sum_finish(dev, m);
+
+		if (fault != NULL)
+			return fault;
+	}
+	if (m->nb_segs > 1 && !dev->multi_segs && !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) &&
+		rte_pktmbuf_linearize(m) < 0)
 		return &dev->stats.tx_unable;
 	return NULL;
 }
 
-unsigned
-net_check_tx(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n)
+bool
+net_check_tx(struct net_device *dev, struct rte_mbuf *m)
 {
-	unsigned good = 0;
+	uint64_t *fault = find_fault(dev, m);
 
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t *fault = find_fault(dev, mbufs[i]);
-
-		if (mpn_unlikely(fault != NULL)) {
-			(*fault)++;
-			rte_pktmbuf_free(mbufs[i]);
-			continue;
-		}
-		dev->stats.tx_frames++;
-		dev->stats.tx_bytes += mbufs[i]->pkt_len;
-		mbufs[good++] = mbufs[i];
+	if (mpn_unlikely(fault != NULL)) {
+		(*fault)++;
+		rte_pktmbuf_free(m);
+		return false;
 	}
-	return good;
+	if (mpn_unlikely((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) && !dev->port_cuts)) {
+		dev->stats.tx_segmented++;
+		net_gso_begin(&dev->gso, m);
+		return false;
+	}
+	dev->stats.tx_frames++;
+	dev->stats.tx_bytes += m->pkt_len;
+	return true;
 }

@@ -58,8 +58,11 @@ net_iface_make(struct net_iface *iface, const char *name, int flags)
 void
 net_iface_close(struct net_iface *iface)
 {
-	if (iface->fd >= 0)
-		(void)close(iface->fd);
+	if (iface->fd < 0)
+		return;
+	/* One that stays, because somebody else has made it, has whole frames for whoever comes next. */
+	(void)ioctl(iface->fd, TUNSETOFFLOAD, 0ul);
+	(void)close(iface->fd);
 	iface->fd = -1;
 }
 
@@ -107,6 +110,25 @@ net_iface_make_pool(const struct mpn_nic_info *info, unsigned frames)
 	(void)snprintf(name, sizeof(name), "mpn_tap%u", atomic_fetch_add(&next, 1));
 	return rte_pktmbuf_pool_create(name, frames, POOL_CACHE, 0,
 		(uint16_t)RTE_ALIGN_CEIL(room, RTE_CACHE_LINE_SIZE), info->socket_id);
+}
+
+struct rte_mempool *
+net_iface_make_large_pool(const struct mpn_nic_info *info, unsigned pieces, uint16_t room)
+{
+	static atomic_uint next;
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	(void)snprintf(name, sizeof(name), "mpn_large%u", atomic_fetch_add(&next, 1));
+	return rte_pktmbuf_pool_create(
+		name, pieces, 0, 0, (uint16_t)(RTE_PKTMBUF_HEADROOM + room), info->socket_id);
+}
+
+int
+net_iface_set_offload(const struct net_iface *iface, bool on)
+{
+	unsigned long what = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+
+	return ioctl(iface->fd, TUNSETOFFLOAD, on ? what : 0ul) < 0 ? -errno : 0;
 }
 
 const char *

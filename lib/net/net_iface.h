@@ -43,6 +43,16 @@ void net_iface_set_link(const struct net_iface *iface, bool up);
 /* Frames that are read from it, each in one piece. NULL with rte_errno set */
 struct rte_mempool *net_iface_make_pool(const struct mpn_nic_info *info, unsigned frames);
 
+/* Pieces of frames that are longer than the port's. NULL with rte_errno set */
+struct rte_mempool *
+net_iface_make_large_pool(const struct mpn_nic_info *info, unsigned pieces, uint16_t room);
+
+/*
+ * May the kernel hand frames over whose checksum is not filled in, and that are still to be cut? It asks for
+ * IFF_VNET_HDR. An interface that somebody else has made keeps what it was told last. 0, -errno: an old kernel
+ */
+int net_iface_set_offload(const struct net_iface *iface, bool on) MPN_MUST_CHECK;
+
 /* What to say of a failure. */
 const char *net_iface_hint(int rc);
 

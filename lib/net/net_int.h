@@ -15,6 +15,7 @@
 #include <rte_ring.h>
 
 #include "mpn_net.h"
+#include "net_gso.h"
 
 #define NET_DEFAULT_RING 256
 #define NET_MAX_RING 1024
@@ -49,6 +50,20 @@ struct net_device {
 	bool multi_segs;
 	bool link_up;
 	atomic_bool open; /* started: the host's frames are taken */
+	/* of the port */
+	uint16_t port_id;
+	bool port_sums;
+	bool port_cuts;
+	bool port_verifies;
+	/* of the face */
+	bool offers_sums; /* the host need not fill in checksums */
+	bool offers_tso; /* nor cut up what is too long */
+	bool merges; /* it is handed several frames as one */
+	struct rte_mempool *pool; /* for what the host sends; NULL: the frames are its own */
+	struct net_gso gso;
+	uint16_t held_at; /* the first one of held[] that has not been looked at */
+	uint16_t nb_held;
+	struct rte_mbuf *held[MPN_BURST];
 	struct net_stats stats;
 	/* the kernel's faces */
 	char name[16];
@@ -83,7 +98,18 @@ struct net_vhost_way {
 extern struct net_vhost_way net_vhost_way;
 
 /* net_check.c */
-/* Sort out the frames that may not be sent, and free them. @return how many are left, in order */
-unsigned net_check_tx(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n);
+/*
+ * May it be sent? If not, or if it has to be cut and dev->gso has it now, it is not the caller's any more. Nothing
+ * may be in dev->gso.
+ */
+bool net_check_tx(struct net_device *dev, struct rte_mbuf *m) MPN_MUST_CHECK;
+
+/* net_tx.c */
+/* Frames for the port, at most n, at most MPN_BURST. *found: the work that there was */
+unsigned net_take_tx(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns,
+	unsigned *found);
+/* Taken from the host, and still to be sent; forget it. */
+bool net_holds_tx(const struct net_device *dev);
+void net_drop_tx(struct net_device *dev);
 
 #endif

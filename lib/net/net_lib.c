@@ -62,6 +62,8 @@ open_rings(struct net_device *dev, const struct net_conf *conf)
 			NET_MAX_RING);
 	dev->rx = make_ring("rx", dev->ring_len, info.socket_id);
 	dev->tx = make_ring("tx", dev->ring_len, info.socket_id);
+	dev->offers_sums = true;
+	dev->offers_tso = dev->port_cuts;
 	if (dev->rx != NULL && dev->tx != NULL)
 		return 0;
 	close_rings(dev);

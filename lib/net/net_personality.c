@@ -15,7 +15,7 @@
 #include "net_int.h"
 
 #define KIND_NAME "net"
-#define OPTIONS "tap=NAME, vhost=on|off|auto or ring=FRAMES"
+#define OPTIONS "tap=NAME, vhost=on|off|auto, offload=on|off|auto or ring=FRAMES"
 
 struct net_device *
 net_device_get(struct mpn_personality *p)
@@ -50,20 +50,32 @@ open_kernel_face(struct net_device *dev, const struct net_conf *conf)
 	return rc == 0 || conf->vhost == NET_VHOST_ON ? rc : open_face(dev, &net_tap_face, conf);
 }
 
+/* Of the port; another one may come back than has gone. */
+static void
+look_at_port(struct net_device *dev)
+{
+	struct mpn_nic_info info;
+
+	mpn_nic_get_info(dev->nic, &info);
+	dev->max_frame = info.max_frame;
+	dev->multi_segs = info.multi_segs;
+	dev->port_id = info.port_id;
+	dev->port_sums = info.tx_checksum;
+	dev->port_cuts = info.tx_tso;
+	dev->port_verifies = info.rx_checksum;
+}
+
 static int
 load(struct mpn_personality *p, const void *args)
 {
 	static const struct net_conf defaults;
 	const struct net_conf *conf = args != NULL ? args : &defaults;
 	struct net_device *dev = mpn_personality_priv(p);
-	struct mpn_nic_info info;
 	int rc;
 
 	dev->pers = p;
 	dev->nic = mpn_personality_nic(p);
-	mpn_nic_get_info(dev->nic, &info);
-	dev->max_frame = info.max_frame;
-	dev->multi_segs = info.multi_segs;
+	look_at_port(dev);
 	rc = mpn_personality_take_rest(p);
 	if (rc < 0)
 		return rc;
@@ -71,27 +83,28 @@ load(struct mpn_personality *p, const void *args)
 		return open_kernel_face(dev, conf);
 	if (conf->vhost == NET_VHOST_ON)
 		return mpn_log_err(EINVAL, "net", "vhost=on: expected tap=NAME with it");
+	if (conf->offload == NET_OFFLOAD_ON)
+		return mpn_log_err(EINVAL, "net", "offload=on: expected tap=NAME with it");
 	return open_face(dev, &net_lib_face, conf);
 }
 
-static bool
-read_vhost(const char *value, enum net_vhost_use *vhost)
+/* @return auto, on, off: 0 to 2, as the enums have them; -1: none of them */
+static int
+read_use(const char *value)
 {
-	static const char *const names[] = {
-		[NET_VHOST_AUTO] = "auto", [NET_VHOST_ON] = "on", [NET_VHOST_OFF] = "off"};
+	static const char *const names[] = {"auto", "on", "off"};
 
 	for (unsigned i = 0; i < MPN_ARRAY_SIZE(names); i++) {
-		if (strcmp(value, names[i]) == 0) {
-			*vhost = (enum net_vhost_use)i;
-			return true;
-		}
+		if (strcmp(value, names[i]) == 0)
+			return (int)i;
 	}
-	return false;
+	return -1;
 }
 
 static int
 set_option(struct net_conf *conf, const char *key, const char *value)
 {
+	int use = read_use(value);
 	uint64_t n;
 
 	if (strcmp(key, "tap") == 0 && value[0] != '\0') {
@@ -102,8 +115,14 @@ set_option(struct net_conf *conf, const char *key, const char *value)
 		conf->ring_len = (uint32_t)n;
 		return 0;
 	}
-	if (strcmp(key, "vhost") == 0 && read_vhost(value, &conf->vhost))
+	if (strcmp(key, "vhost") == 0 && use >= 0) {
+		conf->vhost = (enum net_vhost_use)use;
 		return 0;
+	}
+	if (strcmp(key, "offload") == 0 && use >= 0) {
+		conf->offload = (enum net_offload_use)use;
+		return 0;
+	}
 	return mpn_log_err(EINVAL, "net", "'%s=%s': expected " OPTIONS, key, value);
 }
 
@@ -133,6 +152,7 @@ unload(struct mpn_personality *p)
 {
 	struct net_device *dev = mpn_personality_priv(p);
 
+	net_drop_tx(dev);
 	dev->face->close(dev);
 }
 
@@ -151,6 +171,8 @@ start(struct mpn_personality *p)
 	struct mpn_nic_info info;
 
 	mpn_nic_get_info(dev->nic, &info);
+	look_at_port(dev);
+	net_drop_tx(dev);
 	dev->face->flush(dev);
 	set_link(dev, info.link_up);
 	atomic_store_explicit(&dev->open, true, memory_order_release);
@@ -172,7 +194,7 @@ quiet(struct mpn_personality *p)
 {
 	struct net_device *dev = mpn_personality_priv(p);
 
-	return !dev->face->waits(dev);
+	return !net_holds_tx(dev) && !dev->face->waits(dev);
 }
 
 static void
@@ -180,6 +202,8 @@ event(struct mpn_personality *p, enum mpn_nic_event ev)
 {
 	struct net_device *dev = mpn_personality_priv(p);
 
+	if (ev == MPN_NIC_LINK_UP || ev == MPN_NIC_RETURNED)
+		look_at_port(dev);
 	if (!atomic_load_explicit(&dev->open, memory_order_relaxed))
 		return;
 	if (ev == MPN_NIC_LINK_UP)
@@ -193,8 +217,10 @@ give_up(struct mpn_personality *p, int err, const char *cause)
 {
 	struct net_device *dev = mpn_personality_priv(p);
 
-	if (err == -ETIMEDOUT)
-		dev->face->flush(dev);
+	if (err != -ETIMEDOUT)
+		return;
+	net_drop_tx(dev);
+	dev->face->flush(dev);
 }
 
 /* ---- Frames ---- */
@@ -225,17 +251,16 @@ poll(struct mpn_personality *p, uint64_t now_ns)
 	struct net_device *dev = mpn_personality_priv(p);
 	struct rte_mbuf *mbufs[MPN_BURST];
 	unsigned room = mpn_flow_tx_room(p);
-	unsigned n, good, sent;
+	unsigned found, good, sent;
 
-	n = dev->face->collect(dev, mbufs, MPN_MIN(room, MPN_BURST), now_ns);
-	if (n == 0)
-		return 0;
-	good = net_check_tx(dev, mbufs, n);
+	good = net_take_tx(dev, mbufs, MPN_MIN(room, MPN_BURST), now_ns, &found);
+	if (good == 0)
+		return found;
 	sent = mpn_flow_tx(p, mbufs, good);
 	/* There was room. */
 	if (mpn_unlikely(sent < good))
 		rte_pktmbuf_free_bulk(&mbufs[sent], good - sent);
-	return n;
+	return found;
 }
 
 /* ---- Looking ---- */
@@ -253,12 +278,21 @@ net_device_get_info(const struct net_device *dev, struct net_device_info *info)
 	info->promiscuous = nic.promiscuous;
 	info->allmulticast = nic.allmulticast;
 	info->ring_len = dev->ring_len;
+	info->offers_checksum = dev->offers_sums;
+	info->offers_tso = dev->offers_tso;
 }
 
 const struct net_stats *
 net_device_get_stats(const struct net_device *dev)
 {
 	return &dev->stats;
+}
+
+/* What the host leaves to others. */
+static const char *
+who_does(bool offered, bool by_port)
+{
+	return !offered ? "host" : by_port ? "port" : "cpu";
 }
 
 static void
@@ -270,6 +304,10 @@ print(struct mpn_personality *p, struct mpn_out *o)
 	if (dev->name[0] != '\0')
 		mpn_out_str(o, "tap", dev->name);
 	mpn_out_bool(o, "link_up", dev->link_up);
+	mpn_out_str(o, "tx_checksum", who_does(dev->offers_sums, dev->port_sums));
+	mpn_out_str(o, "tx_tso", who_does(dev->offers_tso, dev->port_cuts));
+	mpn_out_str(o, "rx_checksum", dev->merges && dev->port_verifies ? "port" : "host");
+	mpn_out_bool(o, "rx_merge", dev->merges);
 #define X(name, text) mpn_out_u64(o, #name, dev->stats.name);
 	NET_COUNTER_LIST(X)
 #undef X

@@ -152,6 +152,9 @@ struct mpn_nic_info {
 	bool tx_any_memory; /**< sends from any memory; else from the EAL's only */
 	bool strips_vlan; /**< the port takes VLAN tags off; else the CPU does */
 	bool inserts_vlan; /**< and puts them in */
+	bool tx_checksum; /**< fills in TCP's and UDP's checksums as it sends */
+	bool tx_tso; /**< cuts what is too long for a frame into segments of TCP, IPv4's and IPv6's */
+	bool rx_checksum; /**< says of received frames whether TCP's and UDP's checksums are right */
 	bool own_frames; /**< received frames are in memory of this NIC; on a ring in their sender's */
 	bool link_up;
 	bool removed; /**< the device has gone; the NIC looks for it */

@@ -31,7 +31,11 @@ enum driver_quirk {
 	DRIVER_STRIPS_BY_CPU = 1 << 6,
 	DRIVER_INSERTS_BY_CPU = 1 << 7,
 	DRIVER_PAIRS_QUEUES = 1 << 8, /* has as many to send on as to receive on */
+	/* So are its checksums, and what it segments: every frame would pay, whoever's it is. */
+	DRIVER_SUMS_BY_CPU = 1 << 9,
 };
+
+#define DRIVER_WORKS_BY_CPU (DRIVER_STRIPS_BY_CPU | DRIVER_INSERTS_BY_CPU | DRIVER_SUMS_BY_CPU)
 
 static unsigned
 driver_quirks(const char *driver)
@@ -40,15 +44,15 @@ driver_quirks(const char *driver)
 		const char *driver;
 		unsigned quirks;
 	} rows[] = {
-		{"net_virtio", DRIVER_KEEPS_SENT | DRIVER_STRIPS_BY_CPU | DRIVER_INSERTS_BY_CPU},
-		{"net_virtio_user",
-			DRIVER_KEEPS_SENT | DRIVER_STRIPS_BY_CPU | DRIVER_INSERTS_BY_CPU},
-		{"net_vhost", DRIVER_READS_BY_CPU | DRIVER_STRIPS_BY_CPU | DRIVER_INSERTS_BY_CPU},
+		{"net_virtio", DRIVER_KEEPS_SENT | DRIVER_WORKS_BY_CPU},
+		{"net_virtio_user", DRIVER_KEEPS_SENT | DRIVER_WORKS_BY_CPU},
+		{"net_vhost", DRIVER_READS_BY_CPU | DRIVER_WORKS_BY_CPU},
 		{"net_ring", DRIVER_READS_BY_CPU | DRIVER_PASSES_FRAMES},
 		{"net_memif", DRIVER_MTU_IS_WRONG | DRIVER_READS_BY_CPU},
 		{"net_af_packet", DRIVER_MTU_IS_WRONG | DRIVER_INSERTS_BY_CPU},
-		{"net_bonding", DRIVER_MTU_IS_WRONG | DRIVER_INSERTS_BY_CPU},
-		{"net_tap", DRIVER_SETS_MTU | DRIVER_READS_BY_CPU | DRIVER_PAIRS_QUEUES},
+		{"net_bonding", DRIVER_MTU_IS_WRONG | DRIVER_INSERTS_BY_CPU | DRIVER_SUMS_BY_CPU},
+		{"net_tap", DRIVER_SETS_MTU | DRIVER_READS_BY_CPU | DRIVER_PAIRS_QUEUES |
+				    DRIVER_SUMS_BY_CPU},
 		{"mlx5_pci", DRIVER_KNOWS_POOLS},
 		{"mlx5_auxiliary", DRIVER_KNOWS_POOLS},
 	};
@@ -202,6 +206,30 @@ setup_queues(struct mpn_nic *nic, const struct rte_eth_dev_info *dev)
 	return 0;
 }
 
+#define TX_SUMS (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+/* A port that cuts writes new headers, each in a descriptor of its own. */
+#define TX_TSO \
+	(RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | TX_SUMS | \
+		RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+#define RX_SUMS (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+
+/* Checksums and segments of TCP: of use to the traditional interface, and asked for where they cost nobody else. */
+static void
+choose_sums(struct mpn_nic *nic, const struct rte_eth_dev_info *dev, struct rte_eth_conf *conf)
+{
+	bool may = (driver_quirks(dev->driver_name) & DRIVER_SUMS_BY_CPU) == 0;
+
+	nic->info.tx_checksum = may && (dev->tx_offload_capa & TX_SUMS) == TX_SUMS;
+	nic->info.tx_tso = may && (dev->tx_offload_capa & TX_TSO) == TX_TSO;
+	nic->info.rx_checksum = may && (dev->rx_offload_capa & RX_SUMS) == RX_SUMS;
+	if (nic->info.tx_checksum)
+		conf->txmode.offloads |= TX_SUMS;
+	if (nic->info.tx_tso)
+		conf->txmode.offloads |= TX_TSO;
+	if (nic->info.rx_checksum)
+		conf->rxmode.offloads |= RX_SUMS;
+}
+
 /* Tags are the port's work where it has the means for it. */
 static void
 choose_offloads(struct mpn_nic *nic, const struct rte_eth_dev_info *dev, struct rte_eth_conf *conf)
@@ -222,6 +250,7 @@ choose_offloads(struct mpn_nic *nic, const struct rte_eth_dev_info *dev, struct 
 		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	if (nic->port_inserts)
 		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+	choose_sums(nic, dev, conf);
 }
 
 static int

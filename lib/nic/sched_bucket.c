@@ -33,7 +33,7 @@ bucket_fill(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now_ns)
 uint64_t
 rate_allows(struct mpn_personality *p, struct flow_lane *lane, uint64_t now_ns)
 {
-	uint64_t burst;
+	uint64_t burst, head;
 
 	if (flow_lane_len(lane) == 0)
 		return 0;
@@ -42,8 +42,10 @@ rate_allows(struct mpn_personality *p, struct flow_lane *lane, uint64_t now_ns)
 		return UINT64_MAX;
 	burst = MPN_MAX(p->share.tx_rate / RATE_BURST_PER_SEC,
 		(uint64_t)RATE_MIN_FRAMES * (p->nic->info.max_frame + RTE_VLAN_HLEN));
-	bucket_fill(&p->rate, p->share.tx_rate, burst, now_ns);
-	return p->rate.bytes >= flow_head_len(p->nic, lane) ? p->rate.bytes : 0;
+	/* One that the port will cut may be longer than any other. */
+	head = flow_head_len(p->nic, lane);
+	bucket_fill(&p->rate, p->share.tx_rate, MPN_MAX(burst, head), now_ns);
+	return p->rate.bytes >= head ? p->rate.bytes : 0;
 }
 
 void

@@ -13,7 +13,8 @@
 
 /* Priority is for little: what is above this rate has to take its turn as everybody. */
 #define PRIO_BYTES_PER_SEC 100000000ull
-#define PRIO_BURST_BYTES 65536
+/* What a port with TSO cuts itself is one frame here: of IP's 64 KiB, and what is around them. */
+#define PRIO_BURST_BYTES (65536 + 64)
 
 /* What fits into a budget of the policy, and into what the TX rate allows. */
 static unsigned

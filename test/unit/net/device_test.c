@@ -162,11 +162,14 @@ test_what_cannot_be_sent(void **state)
 	m = make_frame(&t, 0, IPV4, 0, 60);
 	m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 	assert_int_equal(net_tx_burst(t.dev[0], &m, 1), 1);
+	m = make_frame(&t, 0, IPV4, 0, 60);
+	m->ol_flags |= RTE_MBUF_F_TX_MACSEC;
+	assert_int_equal(net_tx_burst(t.dev[0], &m, 1), 1);
 	/* These two may. */
 	assert_int_equal(send_frame(&t, 0, IPV4, 0, 1514), 1);
 	assert_int_equal(send_frame(&t, 0, RTE_ETHER_TYPE_VLAN, IN_VLAN(1, IPV4), 1518), 1);
 	probe_poll(t.nic, 2, 2);
-	assert_int_equal(stats->tx_malformed, 2);
+	assert_int_equal(stats->tx_malformed, 3);
 	assert_int_equal(stats->tx_long, 2);
 	assert_int_equal(stats->tx_unable, 1);
 	assert_int_equal(stats->tx_frames, 2);

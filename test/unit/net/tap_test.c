@@ -9,19 +9,23 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
+#include <linux/virtio_net.h>
 
 #include <rte_ether.h>
 
 #include "../nic/probe.h"
+#include "frames.h"
 #include "mpn_net.h"
 
 #define TYPE 0x88b7 /* nobody's */
+#define RUN 16 /* frames that are handed over at once */
 
 struct host {
 	struct mpn_nic *nic[2]; /* the host's, and a program's at the other end */
@@ -144,6 +148,199 @@ test_from_the_host(void **state)
 	close_host(&t);
 }
 
+/* ---- Checksums, and frames that are to be cut ---- */
+
+static unsigned
+receive_right(struct host *t, uint32_t *bytes)
+{
+	uint32_t seq, got;
+	struct rte_mbuf *m;
+	unsigned n = 0;
+	uint8_t flags;
+
+	while (net_rx_burst(t->dev[1], &m, 1) == 1) {
+		const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+
+		/* The kernel sends things of its own, too. */
+		if (frame[23] == 6 && frame[12] == 8 && frame[13] == 0) {
+			assert_true(m->pkt_len <= 1514);
+			if (!frame_is_right(frame, m->pkt_len, &seq, &got, &flags))
+				fail_msg("%s is wrong", frame_fault);
+			assert_int_equal(seq, *bytes);
+			*bytes += got;
+			n++;
+		}
+		rte_pktmbuf_free(m);
+	}
+	return n;
+}
+
+struct arrival {
+	struct host *t;
+	uint32_t bytes, want;
+	unsigned frames;
+};
+
+static bool
+have_come(void *arg)
+{
+	struct arrival *a = arg;
+
+	a->frames += receive_right(a->t, &a->bytes);
+	return a->bytes >= a->want;
+}
+
+static void
+send_ip(struct host *t, const struct virtio_net_hdr *v, uint8_t *frame, uint32_t len)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
+	struct virtio_net_hdr hdr = *v;
+	struct iovec iov[2] = {{&hdr, sizeof(hdr)}, {frame, len}};
+	struct msghdr msg = {
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = iov, .msg_iovlen = 2};
+	int one = 1;
+
+	to.sll_ifindex = (int)if_nametoindex("utap0");
+	assert_int_equal(setsockopt(t->fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)), 0);
+	assert_int_equal(sendmsg(t->fd, &msg, 0), (ssize_t)(sizeof(hdr) + len));
+}
+
+/* A program of the host may say the same to the kernel as its own TCP does. */
+static void
+test_a_long_frame_is_cut(void **state)
+{
+	static uint8_t frame[70000];
+	struct frame_spec s = {.bytes = 60000, .partial = true};
+	struct virtio_net_hdr v = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.gso_size = 1000,
+		.csum_start = 34,
+		.csum_offset = 16};
+	struct arrival a;
+	struct host t;
+
+	open_host(&t);
+	for (unsigned i = 0; i < 4; i++) {
+		struct mpn_nic_info peer;
+
+		mpn_nic_get_info(t.nic[1], &peer);
+		memcpy(s.dst, peer.mac, 6);
+		v.hdr_len = (uint16_t)frame_head_len(&s);
+		send_ip(&t, &v, frame, frame_write(&s, frame, sizeof(frame)));
+		a = (struct arrival){.t = &t, .want = s.bytes};
+		assert_true(probe_poll_until(t.nic, 2, have_come, &a, 5000));
+		assert_int_equal(a.frames, 60);
+	}
+	assert_int_equal(net_device_get_stats(t.dev[0])->tx_segmented, 4);
+	assert_int_equal(net_device_get_stats(t.dev[0])->tx_frames >= 240, 1);
+	/* One that is not long, with its checksum alone. */
+	s.bytes = 500;
+	v.gso_type = VIRTIO_NET_HDR_GSO_NONE;
+	send_ip(&t, &v, frame, frame_write(&s, frame, sizeof(frame)));
+	a = (struct arrival){.t = &t, .want = s.bytes};
+	assert_true(probe_poll_until(t.nic, 2, have_come, &a, 5000));
+	assert_true(net_device_get_stats(t.dev[0])->tx_summed >= 1);
+	close_host(&t);
+}
+
+/* Stopped in the middle of one: what it had begun goes, or is forgotten, and nothing is lost for good. */
+static void
+test_stop_in_the_middle_of_a_long_frame(void **state)
+{
+	static uint8_t frame[70000];
+	struct frame_spec s = {.bytes = 60000, .partial = true};
+	struct virtio_net_hdr v = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+		.gso_size = 500,
+		.hdr_len = 54,
+		.csum_start = 34,
+		.csum_offset = 16};
+	struct arrival a;
+	struct host t;
+
+	open_host(&t);
+	memset(s.dst, 0xff, 6);
+	send_ip(&t, &v, frame, frame_write(&s, frame, sizeof(frame)));
+	a = (struct arrival){.t = &t, .want = 1};
+	assert_true(probe_poll_until(t.nic, 2, have_come, &a, 5000));
+	assert_int_equal(mpn_personality_stop(t.p[0]), 0);
+	a.want = s.bytes;
+	assert_true(probe_poll_until(&t.nic[1], 1, have_come, &a, 5000));
+	assert_int_equal(mpn_personality_start(t.p[0]), 0);
+	close_host(&t);
+}
+
+/* A tap that hears of no offloads: each frame by itself, and complete. */
+static void
+test_without_offloads(void **state)
+{
+	struct ethtool_value tx = {.cmd = ETHTOOL_GTXCSUM}, tso = {.cmd = ETHTOOL_GTSO};
+	struct ifreq ifr = {.ifr_name = "utap0"};
+	struct net_device_info info;
+	struct host t;
+
+	for (unsigned on = 0; on < 2; on++) {
+		load_net(&t, 0,
+			on ? "tap=utap0,vhost=off,offload=on" : "tap=utap0,vhost=off,offload=off");
+		t.fd = socket(AF_INET, SOCK_DGRAM, 0);
+		ifr.ifr_data = (void *)&tx;
+		assert_int_equal(ioctl(t.fd, SIOCETHTOOL, &ifr), 0);
+		ifr.ifr_data = (void *)&tso;
+		assert_int_equal(ioctl(t.fd, SIOCETHTOOL, &ifr), 0);
+		assert_int_equal(tx.data, on);
+		assert_int_equal(tso.data, on);
+		net_device_get_info(t.dev[0], &info);
+		assert_int_equal(info.offers_tso, on);
+		assert_int_equal(info.offers_checksum, on);
+		close(t.fd);
+		mpn_nic_destroy(t.nic[0]);
+	}
+}
+
+/* Frames of one connection are one to the host, with its header before it. */
+static void
+test_frames_are_merged(void **state)
+{
+	static uint8_t got[70000];
+	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
+	struct frame_spec s = {.bytes = 1000};
+	struct pollfd pfd = {.events = POLLIN};
+	struct mpn_nic_info own;
+	struct virtio_net_hdr v;
+	struct rte_mbuf *mbufs[RUN];
+	uint32_t seq, bytes;
+	struct host t;
+	uint8_t flags;
+	int one = 1;
+
+	open_host(&t);
+	mpn_nic_get_info(t.nic[0], &own);
+	memcpy(s.dst, own.mac, 6);
+	at.sll_ifindex = (int)if_nametoindex("utap0");
+	assert_int_equal(setsockopt(t.fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)), 0);
+	assert_int_equal(bind(t.fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	for (unsigned i = 0; i < RUN; i++, s.seq += 1000) {
+		uint8_t frame[1514];
+		uint32_t len = frame_write(&s, frame, sizeof(frame));
+
+		mbufs[i] = probe_frame(t.nic[1], own.mac, TYPE, 0, len);
+		memcpy(rte_pktmbuf_mtod(mbufs[i], void *), frame, len);
+	}
+	assert_int_equal(net_tx_burst(t.dev[1], mbufs, RUN), RUN);
+	probe_poll(t.nic, 2, 4);
+	pfd.fd = t.fd;
+	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	assert_int_equal(recv(t.fd, got, sizeof(got), 0), sizeof(v) + 54 + RUN * 1000);
+	memcpy(&v, got, sizeof(v));
+	assert_int_equal(v.gso_size, 1000);
+	assert_int_equal(v.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+	assert_true(!frame_is_right(got + sizeof(v), 54 + RUN * 1000, &seq, &bytes, &flags));
+	assert_string_equal(frame_fault, "its checksum"); /* it is the kernel's to fill in */
+	assert_int_equal(net_device_get_stats(t.dev[0])->rx_frames, RUN);
+	assert_int_equal(net_device_get_stats(t.dev[0])->rx_merged, RUN - 1);
+	close_host(&t);
+}
+
 static void
 test_to_the_host(void **state)
 {
@@ -197,7 +394,8 @@ static void
 test_wrong_options(void **state)
 {
 	static const char *const wrong[] = {"tap=", "tap=a/b", "tap=much_too_long_for_it", "ring=0",
-		"ring=4096", "ring=100", "rings=8", "x", "tap=utap0,", "tap=.."};
+		"ring=4096", "ring=100", "rings=8", "x", "tap=utap0,", "tap=..", "offload=on",
+		"tap=utap0,offload=", "tap=utap0,offload=yes"};
 	struct mpn_nic *nic = probe_nic("ring:tap", true, 1500);
 	struct probe probe = {0}, *args = &probe;
 	struct mpn_personality *p, *q;
@@ -236,6 +434,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_from_the_host),
+		cmocka_unit_test(test_a_long_frame_is_cut),
+		cmocka_unit_test(test_stop_in_the_middle_of_a_long_frame),
+		cmocka_unit_test(test_without_offloads),
+		cmocka_unit_test(test_frames_are_merged),
 		cmocka_unit_test(test_to_the_host),
 		cmocka_unit_test(test_the_cable_follows_the_link),
 		cmocka_unit_test(test_wrong_options),
