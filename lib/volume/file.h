@@ -36,6 +36,7 @@ struct file_priv {
 	bool no_punch;
 	bool no_zero_range;
 	bool no_dsync;
+	uint64_t told_end; /* where it was said to end when it had become shorter, plus 1 */
 
 	struct io_uring ring;
 	struct file_slot *slots;

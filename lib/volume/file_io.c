@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "file.h"
 #include "mpn_log.h"
@@ -339,6 +340,19 @@ finish(struct file_priv *p, struct file_slot *slot, int status)
 	vol_complete(io, status);
 }
 
+/* Once for each new end: every client may run into it. */
+static void
+tell_end(struct file_priv *p, const struct vol_io *io)
+{
+	struct stat st;
+
+	if (p->block_device || fstat(p->fd, &st) != 0 || p->told_end == (uint64_t)st.st_size + 1)
+		return;
+	p->told_end = (uint64_t)st.st_size + 1;
+	mpn_log(MPN_LOG_WARN, "volume", "'%s': has shrunk to %llu bytes: what is behind them fails",
+		vol_spec(io->owner), (unsigned long long)st.st_size);
+}
+
 /* ---- What a step ended with: 1 finished with *status, 0 the slot is at its next step ---- */
 
 static int
@@ -358,6 +372,7 @@ end_move(struct file_priv *p, struct file_slot *slot, int res, int *status)
 	if (p->direct && n < io->len - slot->done)
 		n &= ~(uint64_t)(p->off_align - 1);
 	if (n == 0) {
+		tell_end(p, io);
 		*status = -EIO;
 		return 1;
 	}

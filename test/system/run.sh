@@ -54,6 +54,8 @@ q missing-vhost 240 missing.sh vhost
 q help 120 help.sh
 q errors 120 errors.sh
 q diskfull 120 diskfull.sh
+q shrunk 120 shrunk.sh
+q access 120 access.sh
 q control 120 control.sh
 q change 120 change.sh
 q nbd 180 nbd.sh

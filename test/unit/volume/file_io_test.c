@@ -170,6 +170,7 @@ a_file_that_became_shorter(void **state)
 		assert_int_equal(truncate(path, 4096), 0);
 		assert_int_equal(run_io(v, VOL_READ, 0, 0, buf, 64 << 10), -EIO);
 		assert_int_equal(run_io(v, VOL_READ, 0, 64 << 10, buf, 4096), -EIO);
+		assert_non_null(strstr(log_line(), "has shrunk to 4096 bytes"));
 		must_read(v, 0, 4096, 'c');
 		must_write(v, 0, 64 << 10, 4096, 'd');
 		must_read(v, 64 << 10, 4096, 'd');
