@@ -78,8 +78,6 @@ plug_server(struct link *l, const char *path)
 	if (s->priv == NULL)
 		return -errno;
 	rc = plug_driver(l, s->priv);
-	if (rc == 0)
-		rc = memif_relay_listen(s->priv);
 	if (rc < 0)
 		end_relay(l);
 	return rc;

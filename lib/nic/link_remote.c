@@ -22,6 +22,7 @@
 #include "mpn_parse.h"
 #include "remote_ring.h"
 #include "remote_sock.h"
+#include "sock.h"
 
 #define WAIT_STEP_NS 1000000
 #define MAX_WAIT_MS 3600000ull
@@ -55,7 +56,7 @@ call(struct remote_port *rp, const char *path)
 {
 	int rc;
 
-	rp->fd = remote_connect(path);
+	rp->fd = sock_connect_path(path, SOCK_SEQPACKET);
 	if (rp->fd < 0) {
 		rc = rp->fd;
 		rp->fd = -1;

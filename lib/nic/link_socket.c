@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,19 +19,12 @@
 int
 sock_try(const char *path, int type)
 {
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	int fd, rc = 0;
+	int fd = sock_connect_path(path, type);
 
-	if (strlen(path) >= sizeof(un.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(un.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0)
-		rc = -errno;
+		return fd;
 	(void)close(fd);
-	return rc;
+	return 0;
 }
 
 /* ---- Locks ---- */

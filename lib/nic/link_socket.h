@@ -12,9 +12,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "mpn_err.h"
-
-#define SOCK_MAX_PATH 108 /* of a UNIX socket, with its terminating zero */
+#include "sock.h"
 
 /* The two sides of a socket; each is one process at a time. */
 enum sock_side { SOCK_SERVER, SOCK_CLIENT };

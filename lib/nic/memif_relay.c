@@ -5,18 +5,15 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "memif_relay.h"
 #include "mpn_log.h"
+#include "sock.h"
 
 #define MESSAGE_ROOM 256 /* a message has 128 bytes */
 #define ROUND 16 /* messages in one go */
@@ -26,11 +23,10 @@
 #define DRIVER_NAME "/s"
 
 struct memif_relay {
-	char path[SOCK_MAX_PATH];
+	struct sock_place place; /* of the link */
 	char dir[SOCK_MAX_PATH]; /* of the driver's socket; a client's has none */
 	char args[SOCK_MAX_PATH + 64];
-	struct sockaddr_un driver_addr;
-	socklen_t driver_len;
+	struct sock_place driver_place;
 	int listen_fd; /* a client: for the driver; a server: for clients; -1 */
 	int peer; /* -1: there is none */
 	int driver;
@@ -38,12 +34,6 @@ struct memif_relay {
 	bool met; /* the driver has sent something */
 	bool lost;
 };
-
-static int
-make_socket(void)
-{
-	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-}
 
 static void
 close_fd(int *fd)
@@ -57,54 +47,37 @@ static struct memif_relay *
 make_relay(const char *path, bool server)
 {
 	struct memif_relay *r = calloc(1, sizeof(*r));
+	int rc;
 
 	if (r == NULL)
 		return mpn_err_null(ENOMEM);
 	r->listen_fd = r->peer = r->driver = -1;
 	r->server = server;
-	if (snprintf(r->path, sizeof(r->path), "%s", path) < (int)sizeof(r->path))
+	rc = sock_set_path(&r->place, path);
+	if (rc == 0)
 		return r;
 	free(r);
-	return mpn_err_null(ENAMETOOLONG);
+	return mpn_err_null(-rc);
 }
 
 /* ---- A client ---- */
-
-static int
-connect_peer(struct memif_relay *r)
-{
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-
-	memcpy(un.sun_path, r->path, strlen(r->path));
-	r->peer = make_socket();
-	if (r->peer < 0 || connect(r->peer, (struct sockaddr *)&un, sizeof(un)) < 0)
-		return -errno;
-	return 0;
-}
 
 /* The driver's way in has no file, so none is left behind. Who else comes by it is sent away. */
 static int
 listen_to_driver(struct memif_relay *r)
 {
 	static atomic_uint made;
-	struct sockaddr_un *un = &r->driver_addr;
-	int n, rc;
+	char name[40];
 
-	r->listen_fd = make_socket();
-	if (r->listen_fd < 0)
-		return -errno;
-	un->sun_family = AF_UNIX;
 	do {
-		n = snprintf(un->sun_path + 1, sizeof(un->sun_path) - 1, "mpnic-memif-%d-%u",
-			(int)getpid(), atomic_fetch_add(&made, 1));
-		r->driver_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
-		rc = bind(r->listen_fd, (struct sockaddr *)un, r->driver_len);
-	} while (rc < 0 && errno == EADDRINUSE);
-	if (rc < 0 || listen(r->listen_fd, 1) < 0)
-		return -errno;
-	(void)snprintf(r->args, sizeof(r->args), "role=client,socket=%s,socket-abstract=yes",
-		un->sun_path + 1);
-	return 0;
+		(void)snprintf(name, sizeof(name), "mpnic-memif-%d-%u", (int)getpid(),
+			atomic_fetch_add(&made, 1));
+		if (sock_set_abstract(&r->driver_place, name) < 0)
+			return -ENAMETOOLONG;
+		r->listen_fd = sock_listen(&r->driver_place, SOCK_SEQPACKET, 0);
+	} while (r->listen_fd == -EADDRINUSE);
+	(void)snprintf(r->args, sizeof(r->args), "role=client,socket=%s,socket-abstract=yes", name);
+	return MPN_MIN(r->listen_fd, 0);
 }
 
 struct memif_relay *
@@ -115,8 +88,8 @@ memif_relay_use(const char *path)
 
 	if (r == NULL)
 		return NULL;
-	rc = connect_peer(r);
-	if (rc == 0)
+	r->peer = rc = sock_connect(&r->place, SOCK_SEQPACKET);
+	if (rc >= 0)
 		rc = listen_to_driver(r);
 	if (rc == 0)
 		return r;
@@ -142,54 +115,53 @@ make_dir(const struct memif_relay *r)
 											: -EEXIST;
 }
 
+/*
+ * The driver knows sockets by the text of their path, those of servers that have ended, too: write it in a way it has
+ * not met yet, with more slashes before the last part. 0, -ENAMETOOLONG
+ */
+static int
+name_driver_place(struct memif_relay *r, char path[SOCK_MAX_PATH])
+{
+	static atomic_uint served;
+	char slashes[SOCK_MAX_PATH] = "";
+	unsigned more = atomic_fetch_add(&served, 1);
+
+	if (more >= sizeof(slashes))
+		return -ENAMETOOLONG;
+	memset(slashes, '/', more);
+	if (snprintf(r->dir, sizeof(r->dir), "%s" DRIVER_DIR, r->place.un.sun_path) >=
+			(int)sizeof(r->dir) ||
+		snprintf(path, SOCK_MAX_PATH, "%s%s" DRIVER_NAME, r->dir, slashes) >= SOCK_MAX_PATH)
+		return -ENAMETOOLONG;
+	return sock_set_path(&r->driver_place, path);
+}
+
 struct memif_relay *
 memif_relay_serve(const char *path)
 {
-	/*
-	 * The driver knows sockets by the text of their path, those of servers that have ended, too: write it in a
-	 * way it has not met yet, with more slashes before the last part.
-	 */
-	static atomic_uint served;
 	struct memif_relay *r = make_relay(path, true);
-	struct sockaddr_un *un;
-	unsigned more = atomic_fetch_add(&served, 1);
+	char driver_path[SOCK_MAX_PATH];
 	int rc;
 
 	if (r == NULL)
 		return NULL;
-	un = &r->driver_addr;
-	un->sun_family = AF_UNIX;
-	r->driver_len = sizeof(*un);
-	(void)snprintf(r->dir, sizeof(r->dir), "%s" DRIVER_DIR, path);
-	rc = snprintf(un->sun_path, sizeof(un->sun_path), "%s%.*s" DRIVER_NAME, r->dir,
-		     (int)MPN_MIN(more, 64u),
-		     "////////////////////////////////////////////////////////////////") <
-				     (int)sizeof(un->sun_path) &&
-			     more < 64
-		     ? make_dir(r)
-		     : -ENAMETOOLONG;
+	rc = name_driver_place(r, driver_path);
+	if (rc == 0)
+		rc = make_dir(r);
 	if (rc < 0) {
 		r->dir[0] = '\0';
 		memif_relay_close(r);
 		return mpn_err_null(-rc);
 	}
-	(void)unlink(un->sun_path);
+	(void)unlink(driver_path);
 	(void)snprintf(
-		r->args, sizeof(r->args), "role=server,socket=%s,socket-abstract=no", un->sun_path);
-	return r;
-}
-
-int
-memif_relay_listen(struct memif_relay *r)
-{
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-
-	memcpy(un.sun_path, r->path, strlen(r->path));
-	r->listen_fd = make_socket();
-	if (r->listen_fd < 0 || bind(r->listen_fd, (struct sockaddr *)&un, sizeof(un)) < 0 ||
-		listen(r->listen_fd, 1) < 0)
-		return -errno;
-	return 0;
+		r->args, sizeof(r->args), "role=server,socket=%s,socket-abstract=no", driver_path);
+	r->listen_fd = sock_listen(&r->place, SOCK_SEQPACKET, 0);
+	if (r->listen_fd >= 0)
+		return r;
+	rc = r->listen_fd;
+	memif_relay_close(r);
+	return mpn_err_null(-rc);
 }
 
 /* ---- Both ---- */
@@ -200,23 +172,14 @@ memif_relay_args(const struct memif_relay *r)
 	return r->args;
 }
 
-static bool
-is_our_driver(int fd)
-{
-	struct ucred who = {0};
-	socklen_t len = sizeof(who);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.pid == getpid();
-}
-
 static unsigned
 accept_driver(struct memif_relay *r)
 {
-	int fd = accept4(r->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = sock_accept(r->listen_fd);
 
 	if (fd < 0)
 		return 0;
-	if (r->driver >= 0 || !is_our_driver(fd)) {
+	if (r->driver >= 0 || sock_peer(fd) != getpid()) {
 		(void)close(fd);
 		return 0;
 	}
@@ -228,7 +191,7 @@ accept_driver(struct memif_relay *r)
 static unsigned
 accept_peer(struct memif_relay *r)
 {
-	int fd = accept4(r->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = sock_accept(r->listen_fd);
 
 	if (fd < 0)
 		return 0;
@@ -236,10 +199,8 @@ accept_peer(struct memif_relay *r)
 		(void)close(fd);
 		return 0;
 	}
-	r->driver = make_socket();
-	if (r->driver < 0 ||
-		connect(r->driver, (struct sockaddr *)&r->driver_addr, r->driver_len) < 0) {
-		close_fd(&r->driver);
+	r->driver = sock_connect(&r->driver_place, SOCK_SEQPACKET);
+	if (r->driver < 0) {
 		(void)close(fd);
 		return 0;
 	}
@@ -373,10 +334,10 @@ memif_relay_close(struct memif_relay *r)
 	}
 	memif_relay_reset(r);
 	if (r->server && r->listen_fd >= 0)
-		(void)unlink(r->path);
+		(void)unlink(r->place.un.sun_path);
 	close_fd(&r->listen_fd);
 	if (r->dir[0] != '\0') {
-		(void)unlink(r->driver_addr.sun_path);
+		(void)unlink(r->driver_place.un.sun_path);
 		(void)rmdir(r->dir);
 	}
 	free(r);

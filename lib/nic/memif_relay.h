@@ -23,12 +23,10 @@ struct memif_relay;
 /** Connect to the server at path. NULL with errno: as connect(2), ENOMEM */
 struct memif_relay *memif_relay_use(const char *path);
 /**
- * Make a place for the driver's socket, which is made next, and then memif_relay_listen(). NULL with errno: EEXIST
- * (there is something else), ENOMEM, as mkdir(2)
+ * Listen at path, and make a place for the driver's socket. Clients wait until the driver has made it. NULL with errno:
+ * EEXIST (there is something else), ENOMEM, as mkdir(2), bind(2)
  */
 struct memif_relay *memif_relay_serve(const char *path);
-/** Let clients come. 0, -errno */
-int memif_relay_listen(struct memif_relay *r) MPN_MUST_CHECK;
 /** Arguments of the driver that name its socket. */
 const char *memif_relay_args(const struct memif_relay *r);
 /** Carry what has come, and see who has gone. @return messages carried, and changes seen */

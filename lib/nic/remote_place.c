@@ -12,6 +12,7 @@
 #include "mpn_log.h"
 #include "nic_internal.h"
 #include "remote.h"
+#include "sock.h"
 
 #define HELLO_NS 1000000000ull /* who comes has so long to say hello */
 #define MAX_LOOK_NS 50000000ull /* what one look can tell of the time before it */
@@ -191,7 +192,7 @@ attach(struct remote *r, const struct remote_hello *hello)
 	}
 	r->fd = r->new_fd;
 	r->new_fd = -1;
-	r->pid = remote_peer_pid(r->fd);
+	r->pid = sock_peer(r->fd);
 	memcpy(r->program, hello->program, sizeof(r->program));
 	r->beats = 0;
 	r->still_ns = 0;
@@ -226,7 +227,7 @@ remote_check(struct remote *r, uint64_t now_ns)
 	bool changed = remote_is_attached(r) && check_process(r, now_ns);
 
 	if (r->new_fd < 0) {
-		r->new_fd = remote_accept(r->listen_fd);
+		r->new_fd = sock_accept(r->listen_fd);
 		r->new_until_ns = now_ns + HELLO_NS;
 	}
 	return (r->new_fd >= 0 && check_new(r, now_ns)) || changed;

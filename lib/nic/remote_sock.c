@@ -5,61 +5,23 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "link_socket.h"
 #include "remote_sock.h"
+#include "sock.h"
 
 #define MAGIC_HELLO 0x4d504e48
 #define MAGIC_WELCOME 0x4d504e57
 #define MAGIC_BYE 0x4d504e42
-#define BACKLOG 8
 
-/* ---- Places to meet ---- */
-
-static int
-make_address(struct sockaddr_un *un, const char *path)
-{
-	size_t len = strlen(path);
-
-	memset(un, 0, sizeof(*un));
-	un->sun_family = AF_UNIX;
-	if (len == 0 || len >= sizeof(un->sun_path))
-		return -ENAMETOOLONG;
-	memcpy(un->sun_path, path, len + 1);
-	return 0;
-}
-
-static int
-make_socket(void)
-{
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* Until listen() nobody gets in: whose the socket is has been settled by then. */
-static int
-listen_at(const struct sockaddr_un *un)
-{
-	int fd = make_socket(), rc;
-
-	if (fd < 0)
-		return fd;
-	if (bind(fd, (const struct sockaddr *)un, sizeof(*un)) == 0 &&
-		chmod(un->sun_path, S_IRUSR | S_IWUSR) == 0 && listen(fd, BACKLOG) == 0)
-		return fd;
-	rc = -errno;
-	(void)close(fd);
-	return rc;
-}
+/* ---- The place ---- */
 
 int
 remote_listen(const char *path, int *lock_fd)
 {
-	struct sockaddr_un un;
-	int fd = make_address(&un, path);
+	struct sock_place place;
+	int fd = sock_set_path(&place, path);
 
 	if (fd < 0)
 		return fd;
@@ -68,7 +30,7 @@ remote_listen(const char *path, int *lock_fd)
 		return *lock_fd == -EBUSY ? -EADDRINUSE : *lock_fd;
 	fd = sock_clear(path, SOCK_SEQPACKET);
 	if (fd == 0)
-		fd = listen_at(&un);
+		fd = sock_listen(&place, SOCK_SEQPACKET, S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		sock_unlock(path, SOCK_SERVER, *lock_fd);
 	return fd;
@@ -80,40 +42,6 @@ remote_unlisten(const char *path, int fd, int lock_fd)
 	(void)close(fd);
 	(void)unlink(path);
 	sock_unlock(path, SOCK_SERVER, lock_fd);
-}
-
-int
-remote_accept(int fd)
-{
-	int new_fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	return new_fd < 0 ? -errno : new_fd;
-}
-
-int
-remote_connect(const char *path)
-{
-	struct sockaddr_un un;
-	int fd = make_address(&un, path), rc;
-
-	if (fd == 0)
-		fd = make_socket();
-	if (fd < 0)
-		return fd;
-	if (connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0)
-		return fd;
-	rc = -errno;
-	(void)close(fd);
-	return rc;
-}
-
-pid_t
-remote_peer_pid(int fd)
-{
-	struct ucred cred = {0};
-	socklen_t len = sizeof(cred);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? cred.pid : 0;
 }
 
 /* ---- Messages ---- */

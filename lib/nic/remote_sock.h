@@ -48,13 +48,6 @@ enum remote_news { REMOTE_NOTHING, REMOTE_SAID_BYE, REMOTE_CLOSED };
  */
 int remote_listen(const char *path, int *lock_fd) MPN_MUST_CHECK;
 void remote_unlisten(const char *path, int fd, int lock_fd);
-/* Somebody who wants to talk. @return -EAGAIN: nobody */
-int remote_accept(int fd);
-/* @return the socket; -ENOENT, -ECONNREFUSED: nobody listens; -EAGAIN: too many wait; -EACCES, ... */
-int remote_connect(const char *path) MPN_MUST_CHECK;
-/* The process at the other end, as the kernel knows it; 0: it does not say. */
-pid_t remote_peer_pid(int fd);
-
 int remote_say_hello(int fd) MPN_MUST_CHECK;
 /* 0; -EAGAIN: not yet, -EPIPE: gone, -EPROTO: not one of ours, -EPROTONOSUPPORT: of another ABI */
 int remote_read_hello(int fd, struct remote_hello *hello) MPN_MUST_CHECK;

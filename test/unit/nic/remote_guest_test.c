@@ -11,6 +11,7 @@
 #include "remote_ring.h"
 #include "remote_sock.h"
 #include "remote_world.h"
+#include "sock.h"
 
 #define ROOM 9022
 
@@ -22,7 +23,7 @@ come_in(int *fd)
 	struct remote_map map;
 	int mem_fd, rc;
 
-	*fd = remote_connect(sock_path);
+	*fd = sock_connect_path(sock_path, SOCK_SEQPACKET);
 	assert_true(*fd >= 0);
 	assert_int_equal(remote_say_hello(*fd), 0);
 	do {
@@ -212,12 +213,12 @@ test_visitors_that_say_something_else(void **state)
 
 	make_world();
 	/* Nothing, and goes. */
-	fd = remote_connect(sock_path);
+	fd = sock_connect_path(sock_path, SOCK_SEQPACKET);
 	assert_true(fd >= 0);
 	probe_poll(w.nic, 2, 10);
 	(void)close(fd);
 	/* Another ABI. */
-	fd = remote_connect(sock_path);
+	fd = sock_connect_path(sock_path, SOCK_SEQPACKET);
 	assert_int_equal(write(fd, &hello, sizeof(hello)), sizeof(hello));
 	do {
 		probe_poll(w.nic, 2, 1);
@@ -229,7 +230,7 @@ test_visitors_that_say_something_else(void **state)
 	(void)close(fd);
 	/* Rubbish: it is hung up on. */
 	hello.magic++;
-	fd = remote_connect(sock_path);
+	fd = sock_connect_path(sock_path, SOCK_SEQPACKET);
 	assert_int_equal(write(fd, &hello, sizeof(hello)), sizeof(hello));
 	do {
 		probe_poll(w.nic, 2, 1);
