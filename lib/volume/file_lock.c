@@ -58,9 +58,7 @@ refuse(const char *path, pid_t holder)
 			"'%s': in use by another server, process %d, which holds the lock", path,
 			(int)holder);
 	return mpn_log_err(EBUSY, "volume",
-		"'%s': in use by another server, which holds the lock: one of another container, "
-		"or "
-		"one that was killed and whose last writes do not end",
+		"'%s': in use by another server, in another container or killed in mid-write",
 		path);
 }
 

@@ -211,33 +211,47 @@ waits_with_open(pid_t pid, const char *path)
 	return found && state == 'S';
 }
 
-/* A server that is about to end still holds the lock; the next one gets it without an error. */
-static void
-the_next_server_waits_for_the_lock(void **state)
+/* Have a child do something with the image, and go on as soon as it says that it has begun. */
+static pid_t
+start_child(void (*work)(const char *image, int ready), const char *image)
 {
-	const char *path = make_file("handover", 4096, 'h');
-	pid_t parent = getpid();
 	int ready[2];
 	pid_t pid;
 	char c;
 
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
-	if (pid == 0) {
-		int fd = open(path, O_RDWR);
-
-		(void)alarm(20);
-		if (flock(fd, LOCK_EX) != 0 || write(ready[1], "x", 1) != 1)
-			_exit(1);
-		while (!waits_with_open(parent, path))
-			(void)sched_yield();
-		_exit(0);
-	}
+	if (pid == 0)
+		work(image, ready[1]);
+	close(ready[1]);
 	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+/* In a child: hold the lock until the parent has tried to have it, and then end. */
+static void
+hold_until_wanted(const char *path, int ready)
+{
+	int fd = open(path, O_RDWR);
+
+	(void)alarm(20);
+	if (flock(fd, LOCK_EX) != 0 || write(ready, "x", 1) != 1)
+		_exit(1);
+	while (!waits_with_open(getppid(), path))
+		(void)sched_yield();
+	_exit(0);
+}
+
+/* A server that is about to end still holds the lock; the next one gets it without an error. */
+static void
+the_next_server_waits_for_the_lock(void **state)
+{
+	const char *path = make_file("handover", 4096, 'h');
+	pid_t pid = start_child(hold_until_wanted, path);
+
 	vol_close(must_open("file:%s", path));
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	close(ready[0]);
-	close(ready[1]);
 }
 
 /* Who lives and has the image is named, and not waited for. */
@@ -275,21 +289,13 @@ static void
 the_writes_of_the_dead_are_waited_for(void **state)
 {
 	const char *path = make_file("dead", 4096, 'd');
-	int ready[2], status;
-	pid_t pid;
-	char c;
+	pid_t pid = start_child(hold_for_the_dead, path);
+	int status;
 
-	assert_int_equal(pipe(ready), 0);
-	pid = fork();
-	if (pid == 0)
-		hold_for_the_dead(path, ready[1]);
-	assert_int_equal(read(ready[0], &c, 1), 1);
 	vol_close(must_open("file:%s", path));
 	assert_non_null(strstr(log_line(), "waits for the last writes"));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	close(ready[0]);
-	close(ready[1]);
 }
 
 static void
@@ -341,16 +347,10 @@ a_killed_server_lets_go(void **state)
 
 	(void)snprintf(spec, sizeof(spec), "file:%s,size=16M", path);
 	for (round = 0; round < 3; round++) {
+		pid_t pid = start_child(write_until_killed, spec);
 		struct volume *v;
-		int ready[2], status;
-		pid_t pid;
-		char c;
+		int status;
 
-		assert_int_equal(pipe(ready), 0);
-		pid = fork();
-		if (pid == 0)
-			write_until_killed(spec, ready[1]);
-		assert_int_equal(read(ready[0], &c, 1), 1);
 		assert_int_equal(kill(pid, SIGKILL), 0);
 		v = must_open("file:%s,size=16M", path);
 		must_write(v, 0, 0, 16 << 20, 'n');
@@ -358,8 +358,6 @@ a_killed_server_lets_go(void **state)
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		must_read(v, 0, 16 << 20, 'n');
 		vol_close(v);
-		close(ready[0]);
-		close(ready[1]);
 	}
 }
 
