@@ -85,22 +85,36 @@ up front
 up target
 start guest "$BUILD/test/vhost/vhost_blk" g.sock verify 3600 8
 wait_for 20 grep -q working guest.out || fail "the guest cannot connect"
-# It writes for longer than the kills take, at a pace that leaves them room.
-if [ "$1" = fio ]; then
-	start client fio --ioengine="external:$FIO_ENGINE" --link="virtio:$T/l2.sock" --volume=disk0 --name=v \
-		--fail-after=never --rw=randwrite --bs=16k --iodepth=16 --size="$((kills * 2))M" --rate=768k \
-		--verify=crc32c --verify_fatal=1 --verify_state_save=0 --randrepeat=0
-else
-	start client "$EBD" perf --link "virtio:$T/l2.sock" disk0 --rw randrw --bs 16k --depth 16 \
-		--rate 400 --time "$((kills * 4 + 5))s" --verify --fail-after never --json
-fi
+# It writes for about as long as the kills take, at a pace that leaves them room. On a slow machine the next one goes on.
+nb_clients=0
+start_client() {
+	nb_clients=$((nb_clients + 1))
+	if [ "$1" = fio ]; then
+		start client fio --ioengine="external:$FIO_ENGINE" --link="virtio:$T/l2.sock" --volume=disk0 --name=v \
+			--fail-after=never --rw=randwrite --bs=16k --iodepth=16 --size="$((kills * 2))M" --rate=768k \
+			--verify=crc32c --verify_fatal=1 --verify_state_save=0 --randrepeat=0
+	else
+		start client "$EBD" perf --link "virtio:$T/l2.sock" disk0 --rw randrw --bs 16k --depth 16 \
+			--rate 400 --time "$((kills * 4 + 5))s" --verify --fail-after never --json
+	fi
+}
+end_client() {
+	reap client 10
+	cat client.out >>clients.out
+	[ "$RC" -eq 0 ] || fail "the client ended with status $RC, seed $seed"
+}
+start_client "$1"
 declare -A nb=([store]=0 [kit]=0 [front]=0 [target]=0)
 names=(store kit front target)
 for ((i = 0; i < kills; i++)); do
 	name=${names[RANDOM % 4]}
-	before=$(stat -c %y disk.img) guest_before=$(stat -c %y guest.img)
-	wait_for 60 have_changed || fail "stuck after kill $i ($name is next), seed $seed"
-	is_gone "${PIDS[client]}" && break
+	while :; do
+		before=$(stat -c %y disk.img) guest_before=$(stat -c %y guest.img)
+		wait_for 60 have_changed || fail "stuck after kill $i ($name is next), seed $seed"
+		is_gone "${PIDS[client]}" || break
+		end_client
+		start_client "$1"
+	done
 	is_gone "${PIDS[guest]}" && fail "the guest has ended after kill $i, seed $seed: $(cat guest.err)"
 	sleep "0.$((RANDOM % 900 + 100))"
 	send "$name" KILL
@@ -110,15 +124,11 @@ for ((i = 0; i < kills; i++)); do
 	up "$name"
 done
 wait_for 300 is_done || fail "stuck after the last kill, seed $seed"
-reap client 10
-tail -n 40 client.out >client.end
+end_client
 echo "killed: the store ${nb[store]}, nbdkit ${nb[kit]}, the front ${nb[front]}, the target ${nb[target]} times"
-echo "nbdkit has stopped by itself $nb_aborts times"
-[ "$RC" -eq 0 ] || fail "the client ended with status $RC, seed $seed"
-[ "$i" -eq "$kills" ] || fail "the client was done after $i kills"
+echo "nbdkit has stopped by itself $nb_aborts times; $nb_clients clients"
 if [ "$1" = perf ]; then
-	cp client.out client.json
-	grep -qE '"reconnects": [1-9]' client.json || [ "${nb[front]}" -eq 0 ] || fail "nobody noticed a kill"
+	grep -qE '"reconnects": [1-9]' clients.out || [ "${nb[front]}" -eq 0 ] || fail "nobody noticed a kill"
 fi
 send guest TERM
 reap guest 120
