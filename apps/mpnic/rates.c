@@ -101,7 +101,8 @@ print_port(struct app *app, struct mpn_nic *nic, const struct mpn_nic_info *info
 		.tx_bytes = st->tx_bytes,
 		.dropped = st->rx_unclaimed + st->rx_length + st->rx_long + st->rx_own_source +
 			   st->rx_runt + st->rx_not_ours + st->rx_vlan_unmapped +
-			   st->rx_vlan_nested + st->rx_vlan_bad + st->vlan_no_mem,
+			   st->rx_vlan_nested + st->rx_vlan_bad + st->vlan_no_mem +
+			   st->rx_port_missed + st->rx_port_errors,
 		.full = st->tx_busy,
 	};
 

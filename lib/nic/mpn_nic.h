@@ -189,6 +189,8 @@ struct mpn_nic_info {
 	X(rx_vlan_nested, "dropped: two VLAN tags, and no personality has both") \
 	X(rx_vlan_bad, "dropped: VLAN tags cut short, more than two, or with id 4095") \
 	X(vlan_no_mem, "dropped: no memory to put a VLAN tag in, or to take it off") \
+	X(rx_port_missed, "dropped by the port: its queue was full") \
+	X(rx_port_errors, "dropped by the port: damaged, or too short for it") \
 	X(tx_link_down, "dropped: the link is down") \
 	X(tx_busy, "the port took fewer frames than offered (kept, not lost)") \
 	X(polls, "rounds of the poll loop") \

@@ -263,6 +263,7 @@ struct mpn_nic {
 	bool tx_stuck;
 	uint64_t seen_tx_frames; /* at the last look */
 	uint64_t rx_nombuf;
+	uint64_t seen_missed, seen_errors; /* counted by the port at the last look */
 	bool no_mbufs;
 	unsigned nb_members_up; /* of a bond */
 	struct fault_record events[MPN_NIC_EVENTS];

@@ -62,9 +62,19 @@ nic_check_link(struct mpn_nic *nic)
 	nic_event(nic, up ? MPN_NIC_LINK_UP : MPN_NIC_LINK_DOWN);
 }
 
-/* Has the port missed frames for want of memory since the last look? */
+/* By how much a counter of the port has grown since the last look; that of a new port begins at 0. */
+static uint64_t
+growth(uint64_t count, uint64_t *seen)
+{
+	uint64_t n = count >= *seen ? count - *seen : count;
+
+	*seen = count;
+	return n;
+}
+
+/* What the port has dropped since the last look, and whether it was for want of memory. */
 static void
-check_mbufs(struct mpn_nic *nic)
+check_port(struct mpn_nic *nic)
 {
 	struct rte_eth_stats stats;
 	bool missed;
@@ -73,6 +83,8 @@ check_mbufs(struct mpn_nic *nic)
 		fault_drain_pool(nic);
 	if (rte_eth_stats_get(nic->port_id, &stats) < 0)
 		return;
+	nic->stats.rx_port_missed += growth(stats.imissed, &nic->seen_missed);
+	nic->stats.rx_port_errors += growth(stats.ierrors, &nic->seen_errors);
 	/* A data queue that gets nothing, because nothing is to be posted, counts as well: it is no loss. */
 	missed = (stats.rx_nombuf > nic->rx_nombuf && !nic->data_rx) ||
 		 rte_mempool_empty(nic->rx_pool);
@@ -238,5 +250,5 @@ nic_watch(struct mpn_nic *nic, uint64_t now_ns)
 	check_personalities(nic);
 	sched_watch_pace(nic);
 	if (nic->running)
-		check_mbufs(nic);
+		check_port(nic);
 }

@@ -193,6 +193,18 @@ __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
 	return 0;
 }
 
+int __real_rte_eth_stats_get(uint16_t port, struct rte_eth_stats *stats);
+KEPT int __wrap_rte_eth_stats_get(uint16_t port, struct rte_eth_stats *stats);
+int
+__wrap_rte_eth_stats_get(uint16_t port, struct rte_eth_stats *stats)
+{
+	int rc = __real_rte_eth_stats_get(port, stats);
+
+	if (rc == 0 && card_is(port))
+		stats->imissed = card->dropped;
+	return rc;
+}
+
 int __real_rte_eth_dev_configure(
 	uint16_t port, uint16_t nb_rx, uint16_t nb_tx, const struct rte_eth_conf *conf);
 KEPT int __wrap_rte_eth_dev_configure(

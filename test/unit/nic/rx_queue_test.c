@@ -416,7 +416,15 @@ test_cards_that_cannot(void **state)
 	close_bed(&t);
 }
 
-/* Who is flooded loses his own frames in the port, and not those of others. */
+static bool
+has_looked(void *arg)
+{
+	const struct bed *t = arg;
+
+	return mpn_nic_get_stats(t->nic[0])->rx_port_missed == t->card->dropped;
+}
+
+/* Who is flooded loses his own frames in the port, which counts them, and not those of others. */
 static void
 flood(unsigned queues, uint64_t expected)
 {
@@ -439,6 +447,14 @@ flood(unsigned queues, uint64_t expected)
 	probe_poll(t.nic, 2, 2 * CARD_QUEUE_LEN);
 	assert_int_equal(t.ten.frames, expected);
 	assert_int_equal(t.plain.frames, CARD_QUEUE_LEN);
+	assert_int_equal(c->dropped, CARD_QUEUE_LEN + 10 - expected);
+	assert_true(probe_poll_until(t.nic, 2, has_looked, &t, 5000));
+	/* Once. */
+	mpn_nic_clear_stats(t.nic[0]);
+	probe_poll(t.nic, 2, 1);
+	t.nic[0]->next_check_ns = 0;
+	probe_poll(t.nic, 2, 1);
+	assert_int_equal(mpn_nic_get_stats(t.nic[0])->rx_port_missed, 0);
 	close_bed(&t);
 }
 

@@ -46,6 +46,35 @@ test_frames_of_all_sizes_both_ways(void **state)
 	assert_int_equal(access(serve + strlen("vhost:"), F_OK), -1);
 }
 
+static bool
+has_dropped(void *arg)
+{
+	const struct mpn_nic_stats *s = mpn_nic_get_stats(arg);
+
+	return s->rx_runt + s->rx_port_errors > 0;
+}
+
+/* Less than an Ethernet header: virtio's driver drops it itself, and is asked for what it has dropped. */
+static void
+test_runts_are_counted(void **state)
+{
+	struct pair t = {0};
+
+	open_server(&t);
+	open_user(&t);
+	pair_wait_up(&t, 2000);
+	for (unsigned from = 0; from < 2; from++) {
+		struct mpn_nic *to = t.nic[1 - from];
+
+		assert_true(probe_send(&t.probe[from], NULL, 0, 13));
+		assert_true(probe_poll_until(t.nic, 2, has_dropped, to, 5000));
+		assert_int_equal(mpn_nic_get_stats(to)->rx_runt, from);
+		assert_int_equal(mpn_nic_get_stats(to)->rx_port_errors, 1 - from);
+		assert_int_equal(t.probe[1 - from].frames, 0);
+	}
+	pair_close(&t);
+}
+
 static void
 test_user_comes_and_goes(void **state)
 {
@@ -355,6 +384,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_frames_of_all_sizes_both_ways, pair_clean),
+		cmocka_unit_test_teardown(test_runts_are_counted, pair_clean),
 		cmocka_unit_test_teardown(test_user_comes_and_goes, pair_clean),
 		cmocka_unit_test_teardown(test_unsent_frames_are_seen, pair_clean),
 		cmocka_unit_test_teardown(test_unsent_frames_stay_seen, pair_clean),
