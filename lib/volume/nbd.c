@@ -252,5 +252,6 @@ const struct vol_ops vol_nbd_ops = {
 	.poll = nbd_poll_volume,
 	.next_ns = nbd_next_ns,
 	.fd = nbd_fd,
+	.find_size = nbd_find_size,
 	.print = nbd_print,
 };

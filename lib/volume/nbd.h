@@ -31,6 +31,7 @@ struct nbd_conn {
 	size_t taken; /* bytes of the answers read in this round, at most */
 	bool tls; /* some of what came may be in its buffers */
 	uint64_t size; /* bytes, of this handshake */
+	uint32_t made; /* what nbd_priv.newest was before it */
 };
 
 /* A connection in the making. The thread owns h, err and size until it has set done. */
@@ -39,6 +40,7 @@ struct nbd_maker {
 	bool running;
 	int done; /* atomic */
 	int stop; /* atomic: give up */
+	uint32_t made; /* for the connection */
 	struct nbd_handle *h;
 	int err; /* positive errno when h is NULL */
 	char reason[256];
@@ -72,6 +74,9 @@ struct nbd_priv {
 	struct nbd_conn conns[NBD_MAX_CONNS];
 	struct nbd_maker maker;
 	unsigned nb_ready; /* connections */
+	uint32_t
+		newest; /* atomic: how often the size was looked at; older connections are replaced */
+	uint32_t ended; /* those older than this have been */
 	uint64_t retry_ns; /* not to connect before */
 	uint64_t backoff_ns;
 	uint64_t reconnects;
@@ -100,6 +105,9 @@ void nbd_conn_update_events(struct nbd_priv *p, struct nbd_conn *c);
 uint64_t nbd_conn_next_ns(const struct nbd_priv *p, uint64_t now_ns);
 void nbd_conn_stop(struct nbd_priv *p);
 bool nbd_conn_is_ready(const struct nbd_conn *c);
+/* It was told a size that may be another one now: nothing more is sent on it. */
+bool nbd_conn_is_old(const struct nbd_priv *p, const struct nbd_conn *c);
+int nbd_find_size(struct volume *v, uint64_t *size);
 
 /* nbd_io.c */
 int nbd_io_init(struct nbd_priv *p);

@@ -29,6 +29,12 @@ nbd_conn_is_ready(const struct nbd_conn *c)
 	return c->h != NULL && nbd_aio_is_dead(c->h) != 1 && nbd_aio_is_closed(c->h) != 1;
 }
 
+bool
+nbd_conn_is_old(const struct nbd_priv *p, const struct nbd_conn *c)
+{
+	return c->made != __atomic_load_n(&p->newest, __ATOMIC_RELAXED);
+}
+
 static int
 fail_connect(struct nbd_maker *m, struct nbd_handle *h, int err, const char *reason)
 {
@@ -61,19 +67,25 @@ shake_hands(struct nbd_maker *m, struct nbd_handle *h, const char *uri)
 	return 0;
 }
 
-static void *
-make_connection(void *arg)
+static void
+connect_to(struct nbd_maker *m, const char *uri)
 {
-	struct nbd_priv *p = arg;
-	struct nbd_maker *m = &p->maker;
 	struct nbd_handle *h = nbd_create();
 
 	m->h = NULL;
 	if (h == NULL)
 		(void)fail_connect(m, h, ENOMEM, NULL);
-	else if (shake_hands(m, h, p->uri) == 0)
+	else if (shake_hands(m, h, uri) == 0)
 		m->h = h;
-	__atomic_store_n(&m->done, 1, __ATOMIC_RELEASE);
+}
+
+static void *
+make_connection(void *arg)
+{
+	struct nbd_priv *p = arg;
+
+	connect_to(&p->maker, p->uri);
+	__atomic_store_n(&p->maker.done, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -82,6 +94,30 @@ nbd_connect_now(struct nbd_priv *p)
 {
 	(void)make_connection(p);
 	return p->maker.h;
+}
+
+/* What a new connection is told; those there are know what they were told. */
+int
+nbd_find_size(struct volume *v, uint64_t *size)
+{
+	struct nbd_priv *p = vol_priv(v);
+	const struct vol_info *info = vol_get_info(v);
+	struct nbd_maker m = {0};
+	int64_t bytes;
+
+	connect_to(&m, p->uri);
+	if (m.h == NULL)
+		return mpn_log_err(
+			m.err, "volume", "'%s': cannot get its size: %s", p->uri, m.reason);
+	bytes = nbd_get_size(m.h);
+	(void)nbd_aio_disconnect(m.h, 0);
+	nbd_close(m.h);
+	if (bytes < 0)
+		return mpn_log_err(EIO, "volume", "'%s': tells no size", p->uri);
+	*size = (uint64_t)bytes;
+	if ((*size & ~(uint64_t)(info->block_size - 1)) != info->size)
+		(void)__atomic_add_fetch(&p->newest, 1, __ATOMIC_RELEASE);
+	return 0;
 }
 
 /* ---- From here on in the poll loop ---- */
@@ -104,6 +140,7 @@ nbd_conn_adopt(struct nbd_priv *p, struct nbd_conn *c, struct nbd_handle *h)
 	c->in_flight = 0;
 	c->tls = nbd_get_tls_negotiated(h) != 0;
 	c->size = (uint64_t)nbd_get_size(h);
+	c->made = p->maker.made;
 	p->nb_ready++;
 	p->backoff_ns = BACKOFF_MIN_NS;
 	(void)epoll_ctl(p->epfd, EPOLL_CTL_ADD, c->fd, &ev);
@@ -156,6 +193,7 @@ start_maker(struct nbd_priv *p, uint64_t now_ns)
 
 	m->done = 0;
 	m->stop = 0;
+	m->made = __atomic_load_n(&p->newest, __ATOMIC_ACQUIRE);
 	vol_threads_begin(&saved);
 	m->running = pthread_create(&m->thread, NULL, make_connection, p) == 0;
 	vol_threads_end(&saved);
@@ -188,12 +226,45 @@ take_connection(struct volume *v, uint64_t now_ns)
 			(unsigned long long)c->size);
 }
 
+static bool
+has_old(const struct nbd_priv *p)
+{
+	unsigned i;
+
+	for (i = 0; i < p->nb_conns; i++) {
+		if (p->conns[i].h != NULL && nbd_conn_is_old(p, &p->conns[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Those that were told another size, once they have answered all. */
+static void
+end_old(struct nbd_priv *p)
+{
+	unsigned i;
+
+	for (i = 0; i < p->nb_conns; i++) {
+		struct nbd_conn *c = &p->conns[i];
+
+		if (c->h == NULL || !nbd_conn_is_old(p, c) || c->in_flight > 0)
+			continue;
+		(void)nbd_aio_disconnect(c->h, 0);
+		nbd_conn_close(p, c);
+	}
+}
+
 void
 nbd_conn_tend(struct volume *v, uint64_t now_ns)
 {
 	struct nbd_priv *p = vol_priv(v);
 	struct nbd_maker *m = &p->maker;
+	uint32_t newest = __atomic_load_n(&p->newest, __ATOMIC_RELAXED);
 
+	if (mpn_unlikely(p->ended != newest)) {
+		end_old(p);
+		p->ended = has_old(p) ? p->ended : newest;
+	}
 	if (m->running) {
 		if (__atomic_load_n(&m->done, __ATOMIC_ACQUIRE) != 0)
 			take_connection(v, now_ns);

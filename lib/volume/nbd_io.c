@@ -97,7 +97,7 @@ choose_conn(struct nbd_priv *p)
 	for (i = 0; i < p->nb_conns; i++) {
 		struct nbd_conn *c = &p->conns[i];
 
-		if (c->h == NULL)
+		if (c->h == NULL || mpn_unlikely(nbd_conn_is_old(p, c)))
 			continue;
 		if (c->in_flight < NBD_FILL)
 			return c;
@@ -387,7 +387,7 @@ end_answered(struct nbd_priv *p)
 static void
 send_pending(struct nbd_priv *p)
 {
-	while (!mpn_list_empty(&p->pending) && p->nb_ready > 0) {
+	while (!mpn_list_empty(&p->pending) && choose_conn(p) != NULL) {
 		struct nbd_slot *slot = mpn_list_first(&p->pending, struct nbd_slot, node);
 
 		mpn_list_del(&slot->node);

@@ -4,7 +4,7 @@
 #
 # Any NBD server is a back end: a qcow2 image and a plugin of nbdkit are copied to and verified; the
 # server is killed in mid-copy and comes back; it hangs, which others do not notice; it stays away; its disk is
-# full; its image has shrunk.
+# full; its image has shrunk, and grows.
 . "$(dirname "$0")/lib.sh"
 
 need qemu-nbd
@@ -110,6 +110,18 @@ kit_server file raw.img
 client 60 copy --link "$CLIENT_LINK" ebd:kit out.img
 [ "$RC" -eq 1 ] || fail "exit status $RC with a shrunk image"
 grep -q "has shrunk to 8388608 bytes" server.err || fail "the server says nothing: $(cat server.err)"
+
+# Looked at again, it is as large as its server says, and grows with it; the clients are told.
+resized() { # MIB
+	timeout 20 "$EBD" ctl --control "$T/ctl.sock" resize kit >ctl.out || fail "resize: $(cat ctl.out)"
+	expect_ok 30 info --link "$CLIENT_LINK" kit --size
+	[ "$(cat client.out)" = $(($1 << 20)) ] || fail "it has $(cat client.out) bytes, not $1 MiB"
+}
+resized 8
+truncate -s 16M raw.img
+resized 16
+expect_ok 60 copy --link "$CLIENT_LINK" in.img ebd:kit --verify
+same in.img raw.img
 
 stop_server server
 send qcow2 TERM

@@ -348,6 +348,85 @@ a_shrunk_export_fails_behind_its_end(void **state)
 	nbd_server_stop();
 }
 
+struct asked {
+	struct vol_io io;
+	struct iovec iov;
+	char buf[4096];
+	int status; /* 1: not yet */
+};
+
+static void
+note_status(struct vol_io *io, int status)
+{
+	((struct asked *)io->user)->status = status;
+}
+
+/* Under way when the size is asked for: it is answered by the connection it was sent on. */
+static void
+ask(struct volume *v, struct asked *a)
+{
+	*a = (struct asked){.status = 1};
+	a->iov = (struct iovec){a->buf, sizeof(a->buf)};
+	a->io = (struct vol_io){.op = VOL_READ,
+		.len = sizeof(a->buf),
+		.iov = &a->iov,
+		.iovcnt = 1,
+		.done = note_status,
+		.user = a};
+	assert_int_equal(vol_submit(v, &a->io), 0);
+}
+
+static void
+resize_to(struct volume *v, const char *path, uint64_t bytes)
+{
+	struct asked a;
+	uint64_t size;
+
+	ask(v, &a);
+	assert_int_equal(truncate(path, (off_t)bytes), 0);
+	assert_int_equal(vol_find_size(v, &size), 0);
+	assert_int_equal(size, bytes);
+	assert_int_equal(vol_set_size(v, size), 0);
+	must_write(v, 0, bytes - 4096, 4096, 'e');
+	must_read(v, bytes - 4096, 4096, 'e');
+	assert_int_equal(a.status, 0);
+}
+
+static void
+an_export_that_grows_and_shrinks(void **state)
+{
+	static const char *const more[] = {",connections=1", ",connections=4"};
+	char buf[4096], path[256], server[300];
+	uint64_t reconnects, size;
+	struct volume *v;
+	size_t i;
+
+	(void)snprintf(path, sizeof(path), "%s", make_file("grows", 1 << 20, 'a'));
+	(void)snprintf(server, sizeof(server), "file %s", path);
+	for (i = 0; i < MPN_ARRAY_SIZE(more); i++) {
+		assert_int_equal(truncate(path, 1 << 20), 0);
+		nbd_server_start(server);
+		v = open_nbd(more[i]);
+		assert_int_equal(run_io(v, VOL_READ, 0, 1 << 20, buf, 4096), -EINVAL);
+		resize_to(v, path, 3 << 20);
+		reconnects = printed(v, "reconnects");
+		assert_true(reconnects > 0);
+		resize_to(v, path, 1 << 19);
+		assert_int_equal(run_io(v, VOL_READ, 0, 1 << 19, buf, 4096), -EINVAL);
+		/* The same again is no reason to connect. */
+		while (printed(v, "connections") < printed(v, "connections_wanted"))
+			must_read(v, 0, 4096, 'a');
+		reconnects = printed(v, "reconnects");
+		assert_int_equal(vol_find_size(v, &size), 0);
+		must_read(v, 0, 4096, 'a');
+		assert_int_equal(printed(v, "reconnects"), reconnects);
+		nbd_server_stop();
+		assert_int_equal(vol_find_size(v, &size), -ENOENT);
+		assert_non_null(strstr(log_line(), "cannot get its size"));
+		vol_close(v);
+	}
+}
+
 /* Closing while a connection is in the making must not wait for it. */
 static void
 closing_ends_a_connection_attempt(void **state)
@@ -400,6 +479,7 @@ main(void)
 		WITH_SERVER(answers_that_come_at_once_are_all_read),
 		WITH_SERVER(requests_fail_after_the_bound),
 		WITH_SERVER(a_shrunk_export_fails_behind_its_end),
+		WITH_SERVER(an_export_that_grows_and_shrinks),
 		WITH_SERVER(closing_ends_a_connection_attempt),
 	};
 
