@@ -42,8 +42,8 @@ print_port(struct shell *sh, struct mpn_nic *nic, void *arg)
 	mpn_out_str(o, "held_by", info.held_by);
 	mpn_out_u64(o, "held_ns", info.held_ns);
 	mpn_out_str(o, "process_of", info.process_of);
-	mpn_out_bool(o, "promiscuous", info.promiscuous);
-	mpn_out_bool(o, "allmulticast", info.allmulticast);
+	mpn_out_bool(o, "promiscuous", info.promiscuous || info.wants_promiscuous);
+	mpn_out_bool(o, "allmulticast", info.allmulticast || info.wants_allmulticast);
 	mpn_out_bool(o, "multi_segs", info.multi_segs);
 	mpn_out_bool(o, "strips_vlan", info.strips_vlan);
 	mpn_out_bool(o, "inserts_vlan", info.inserts_vlan);

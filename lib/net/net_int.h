@@ -16,6 +16,7 @@
 
 #include "mpn_net.h"
 #include "net_gso.h"
+#include "net_watch.h"
 
 #define NET_DEFAULT_RING 256
 #define NET_MAX_RING 1024
@@ -67,6 +68,10 @@ struct net_device {
 	struct net_stats stats;
 	/* the kernel's faces */
 	char name[16];
+	uint8_t mac[6]; /* the port's */
+	bool follows; /* what the host does to its interface */
+	uint64_t next_look_ns;
+	struct net_watch watch;
 	struct net_tap *tap;
 	struct net_vhost *vhost;
 	/* the library's face */
@@ -96,6 +101,12 @@ struct net_vhost_way {
 };
 
 extern struct net_vhost_way net_vhost_way;
+
+/* net_follow.c: what the host does to its interface, from now on until the end */
+void net_follow_begin(struct net_device *dev, const struct net_iface *iface);
+void net_follow_end(struct net_device *dev);
+/* It is time to look. */
+void net_follow(struct net_device *dev, uint64_t now_ns);
 
 /* net_check.c */
 /*

@@ -58,6 +58,7 @@ look_at_port(struct net_device *dev)
 
 	mpn_nic_get_info(dev->nic, &info);
 	dev->max_frame = info.max_frame;
+	memcpy(dev->mac, info.mac, sizeof(dev->mac));
 	dev->multi_segs = info.multi_segs;
 	dev->port_id = info.port_id;
 	dev->port_sums = info.tx_checksum;
@@ -253,6 +254,8 @@ poll(struct mpn_personality *p, uint64_t now_ns)
 	unsigned room = mpn_flow_tx_room(p);
 	unsigned found, good, sent;
 
+	if (dev->follows && mpn_unlikely(now_ns >= dev->next_look_ns))
+		net_follow(dev, now_ns);
 	good = net_take_tx(dev, mbufs, MPN_MIN(room, MPN_BURST), now_ns, &found);
 	if (good == 0)
 		return found;
@@ -275,8 +278,8 @@ net_device_get_info(const struct net_device *dev, struct net_device_info *info)
 	memcpy(info->mac, nic.mac, sizeof(info->mac));
 	info->mtu = nic.mtu;
 	info->link_up = dev->link_up;
-	info->promiscuous = nic.promiscuous;
-	info->allmulticast = nic.allmulticast;
+	info->promiscuous = nic.promiscuous || nic.wants_promiscuous;
+	info->allmulticast = nic.allmulticast || nic.wants_allmulticast;
 	info->ring_len = dev->ring_len;
 	info->offers_checksum = dev->offers_sums;
 	info->offers_tso = dev->offers_tso;
@@ -304,6 +307,12 @@ print(struct mpn_personality *p, struct mpn_out *o)
 	if (dev->name[0] != '\0')
 		mpn_out_str(o, "tap", dev->name);
 	mpn_out_bool(o, "link_up", dev->link_up);
+	if (dev->follows) {
+		mpn_out_bool(o, "host_up", dev->watch.host.up);
+		mpn_out_mac(o, "host_mac", dev->watch.host.mac);
+		mpn_out_u64(o, "host_mtu", dev->watch.host.mtu);
+		mpn_out_bool(o, "host_promiscuous", dev->watch.host.promiscuous);
+	}
 	mpn_out_str(o, "tx_checksum", who_does(dev->offers_sums, dev->port_sums));
 	mpn_out_str(o, "tx_tso", who_does(dev->offers_tso, dev->port_cuts));
 	mpn_out_str(o, "rx_checksum", dev->merges && dev->port_verifies ? "port" : "host");

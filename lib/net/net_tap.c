@@ -56,6 +56,7 @@ close_tap(struct net_device *dev)
 
 	if (tap == NULL)
 		return;
+	net_follow_end(dev);
 	net_iface_close(&tap->iface);
 	rte_pktmbuf_free(tap->spare);
 	rte_pktmbuf_free_bulk(tap->more, LARGE_PIECES);
@@ -113,6 +114,7 @@ open_tap(struct net_device *dev, const struct net_conf *conf)
 		rc = net_iface_dress(&dev->tap->iface, &info);
 	if (rc == 0) {
 		dev->pool = dev->tap->pool;
+		net_follow_begin(dev, &dev->tap->iface);
 		memcpy(dev->name, dev->tap->iface.name, sizeof(dev->name));
 		return 0;
 	}

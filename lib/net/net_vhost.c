@@ -210,6 +210,7 @@ close_vhost(struct net_device *dev)
 		(void)rte_eth_dev_stop(v->port_id);
 	if (v->port_id != NO_PORT)
 		vdev_unplug(v->port_id);
+	net_follow_end(dev);
 	net_iface_close(&v->iface);
 	mpn_nic_pool_retire(v->pool);
 	free(v);
@@ -245,6 +246,7 @@ open_vhost(struct net_device *dev, const struct net_conf *conf)
 	rc = set_up(dev->vhost, conf->tap, &info);
 	if (rc == 0) {
 		memcpy(dev->name, dev->vhost->iface.name, sizeof(dev->name));
+		net_follow_begin(dev, &dev->vhost->iface);
 		return 0;
 	}
 	close_vhost(dev);

@@ -96,6 +96,19 @@ classify_tagged(struct mpn_nic *nic, struct rte_mbuf **m, bool ours)
 	return NULL;
 }
 
+/* For another station: somebody wants all of them, or is that one. */
+static bool
+takes_others(const struct mpn_nic *nic, uint64_t dst)
+{
+	if (nic->info.promiscuous || nic->info.wants_promiscuous)
+		return true;
+	for (unsigned i = 0; i < nic->nb_more_macs; i++) {
+		if (nic->more_macs[i] == dst)
+			return true;
+	}
+	return false;
+}
+
 /*
  * The personality a frame is for, or NULL with its cause counted. A frame that is tagged, and shared with
  * others, is replaced by a copy.
@@ -118,7 +131,7 @@ classify(struct mpn_nic *nic, struct rte_mbuf **mbuf)
 	dst &= MAC48;
 	/* The first bit on the wire marks group addresses, broadcast among them. */
 	ours = dst == nic->mac48 || (frame[0] & 1);
-	if (mpn_unlikely(!ours && !nic->info.promiscuous)) {
+	if (mpn_unlikely(!ours && !takes_others(nic, dst))) {
 		nic->stats.rx_not_ours++;
 		return NULL;
 	}

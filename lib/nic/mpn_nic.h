@@ -164,6 +164,8 @@ struct mpn_nic_info {
 	uint32_t nb_keep; /**< received frames that personalities may keep */
 	bool promiscuous; /**< frames for other stations are taken, too */
 	bool allmulticast; /**< the port was asked for the frames of all groups */
+	bool wants_promiscuous; /**< a personality has asked for those of other stations */
+	bool wants_allmulticast; /**< and for those of all groups: mpn_personality_want() */
 	char held_by
 		[MPN_NAME_LEN]; /**< the last personality that held the thread too long, "": none did */
 	uint64_t held_ns; /**< how long it did */

@@ -92,6 +92,17 @@ int mpn_personality_set_ethertypes(struct mpn_personality *p, const uint16_t *ty
  * one. -EINVAL: not in load.
  */
 int mpn_personality_take_rest(struct mpn_personality *p);
+/** What a personality asks of the port, beside the frames for its station address. */
+struct mpn_wants {
+	bool promiscuous; /**< frames for other stations */
+	bool allmulticast; /**< those of all groups */
+	uint8_t mac[6]; /**< and those for this station; 0: there is none */
+};
+/**
+ * Ask for it, while the personality is started; on its lcore. It is heeded within 100 ms. What comes because of it goes to
+ * personalities that take what nobody claims, as with mpn_nic_set_promiscuous(), and to no other.
+ */
+void mpn_personality_want(struct mpn_personality *p, const struct mpn_wants *wants);
 /**
  * True when frames of this type come to the personality, claimed or as what is left. Others are not its to
  * send: they are reserved for those who claim them. On the NIC's thread.

@@ -140,6 +140,7 @@ struct mpn_personality {
 	struct fault_record errors;
 	int last_error;
 	char last_cause[64];
+	atomic_uint_least64_t wants; /* of the port, see wants.c */
 	uint8_t nb_news; /* events that are not told yet, in their order */
 	uint8_t news[NIC_MAX_NEWS];
 	/* See map.h. */
@@ -228,6 +229,9 @@ struct mpn_nic {
 	bool data_tx; /* has one to send on */
 	bool sends_always; /* call the driver's transmit in every round */
 	uint64_t mac48; /* our station address as the low 48 bits of a load from the frame */
+	bool filters_by_cpu; /* the port has no room for addresses: it takes all frames */
+	uint8_t nb_more_macs; /* stations that personalities are beside ours */
+	uint64_t more_macs[MPN_MAX_PERSONALITIES];
 	uint64_t next_check_ns;
 	struct nic_part all; /* everything: without a map */
 	const uint64_t *rx_clock; /* when the rounds of the lcores with rx, tx began */
@@ -297,7 +301,13 @@ void nic_port_lose(struct mpn_nic *nic);
 int nic_port_revive(struct mpn_nic *nic) MPN_MUST_CHECK;
 bool nic_port_link_up(struct mpn_nic *nic);
 /* Tell the port which frames the user wants besides our own. */
-void nic_port_set_modes(const struct mpn_nic *nic);
+void nic_port_set_modes(struct mpn_nic *nic);
+
+/* wants.c */
+/* Look at what the personalities want; everything stands still. */
+void wants_heed(struct mpn_nic *nic);
+/* The port knows nothing of it. */
+void wants_tell_port(struct mpn_nic *nic);
 
 /* port_split.c: a data queue by buffer split, on a card. */
 /* Can the port do it? Logs why not. */

@@ -474,16 +474,20 @@ nic_port_start(struct mpn_nic *nic)
  * no call for it does not filter.
  */
 void
-nic_port_set_modes(const struct mpn_nic *nic)
+nic_port_set_modes(struct mpn_nic *nic)
 {
-	bool all = nic->info.promiscuous || (nic->link->spec.kind->quirks & LINK_PROMISCUOUS) != 0;
+	bool groups = nic->info.allmulticast || nic->info.wants_allmulticast, all;
+
+	wants_tell_port(nic);
+	all = nic->info.promiscuous || nic->info.wants_promiscuous || nic->filters_by_cpu ||
+	      (nic->link->spec.kind->quirks & LINK_PROMISCUOUS) != 0;
 
 	if (all != (rte_eth_promiscuous_get(nic->port_id) == 1))
 		(void)(all ? rte_eth_promiscuous_enable : rte_eth_promiscuous_disable)(
 			nic->port_id);
-	if (nic->info.allmulticast != (rte_eth_allmulticast_get(nic->port_id) == 1))
-		(void)(nic->info.allmulticast ? rte_eth_allmulticast_enable
-					      : rte_eth_allmulticast_disable)(nic->port_id);
+	if (groups != (rte_eth_allmulticast_get(nic->port_id) == 1))
+		(void)(groups ? rte_eth_allmulticast_enable : rte_eth_allmulticast_disable)(
+			nic->port_id);
 }
 
 void
@@ -498,6 +502,8 @@ nic_port_stop(struct mpn_nic *nic)
 	/* It may be an interface that others use. */
 	if (rte_eth_promiscuous_get(nic->port_id) == 1)
 		(void)rte_eth_promiscuous_disable(nic->port_id);
+	if (rte_eth_allmulticast_get(nic->port_id) == 1)
+		(void)rte_eth_allmulticast_disable(nic->port_id);
 	(void)rte_eth_dev_stop(nic->port_id);
 }
 

@@ -248,6 +248,7 @@ nic_watch(struct mpn_nic *nic, uint64_t now_ns)
 		return;
 	nic->next_check_ns = now_ns + TICK_NS;
 	check_personalities(nic);
+	wants_heed(nic);
 	sched_watch_pace(nic);
 	if (nic->running)
 		check_port(nic);

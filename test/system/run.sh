@@ -69,6 +69,7 @@ q net-9000 180 net.sh 9000
   net-1500 180 net.sh 1500
   net-vhost 300 net_vhost.sh
 q ssh 120 ssh.sh
+q follow 120 follow.sh
 q offload-1500 240 offload.sh 1500
   offload-9000 240 offload.sh 9000
 q vlan-1500 180 vlan.sh 1500

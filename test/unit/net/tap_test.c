@@ -102,7 +102,8 @@ has_sent(void *arg)
 {
 	const struct host *t = arg;
 
-	return net_device_get_stats(t->dev[0])->tx_frames > 0;
+	/* The kernel may have sent something of its own before. */
+	return net_device_get_stats(t->dev[0])->tx_bytes >= 1514;
 }
 
 static bool
@@ -390,6 +391,152 @@ test_the_cable_follows_the_link(void **state)
 	close_host(&t);
 }
 
+/* ---- What the host does to its interface ---- */
+
+static bool
+host_is_promiscuous(void *arg)
+{
+	const struct host *t = arg;
+	struct net_device_info info;
+
+	net_device_get_info(t->dev[0], &info);
+	return info.promiscuous;
+}
+
+static bool
+host_is_modest(void *arg)
+{
+	return !host_is_promiscuous(arg);
+}
+
+static void
+change(struct host *t, unsigned long request, struct ifreq *ifr)
+{
+	(void)snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "utap0");
+	assert_int_equal(ioctl(t->fd, request, ifr), 0);
+}
+
+static void
+change_flags(struct host *t, short set, short clear)
+{
+	struct ifreq ifr = {0};
+
+	change(t, SIOCGIFFLAGS, &ifr);
+	ifr.ifr_flags = (short)((ifr.ifr_flags | set) & ~clear);
+	change(t, SIOCSIFFLAGS, &ifr);
+}
+
+/* Frames to a station until one comes, or none has come for so long. */
+static bool
+reaches(struct host *t, const uint8_t *mac, unsigned ms)
+{
+	uint64_t end = mpn_now_ns() + ms * 1000000ull;
+	uint8_t frame[2000];
+	bool came = false;
+
+	while (!came && mpn_now_ns() < end) {
+		struct rte_mbuf *m = probe_frame(t->nic[1], mac, TYPE, 7, 100);
+
+		if (net_tx_burst(t->dev[1], &m, 1) == 0)
+			rte_pktmbuf_free(m);
+		probe_poll(t->nic, 2, 2);
+		came = recv(t->fd, frame, sizeof(frame), MSG_DONTWAIT) == 100 &&
+		       memcmp(frame, mac, 6) == 0;
+	}
+	while (recv(t->fd, frame, sizeof(frame), MSG_DONTWAIT) > 0)
+		;
+	return came;
+}
+
+static void
+test_the_port_follows_the_host(void **state)
+{
+	static const uint8_t other[6] = {2, 0, 0, 0, 0, 9}, third[6] = {2, 0, 0, 0, 0, 10},
+			     group[6] = {0x33, 0x33, 0, 0, 0, 1};
+	struct packet_mreq all = {.mr_type = PACKET_MR_PROMISC};
+	struct probe probe = {0};
+	struct ifreq ifr = {0};
+	struct mpn_nic_info own;
+	struct host t;
+
+	open_host(&t);
+	probe_start(t.nic[0], &probe);
+	mpn_nic_get_info(t.nic[0], &own);
+	assert_true(reaches(&t, own.mac, 5000));
+	assert_true(reaches(&t, group, 5000));
+	assert_false(reaches(&t, other, 300));
+	/* Another address, beside the port's own, which storage goes on with. */
+	ifr.ifr_hwaddr.sa_family = 1;
+	memcpy(ifr.ifr_hwaddr.sa_data, other, 6);
+	change(&t, SIOCSIFHWADDR, &ifr);
+	assert_true(reaches(&t, other, 5000));
+	assert_false(reaches(&t, third, 300));
+	{
+		struct rte_mbuf *m = probe_frame(t.nic[1], other, PROBE_TYPE, 0, 60);
+		struct rte_mbuf *to_us = probe_frame(t.nic[1], own.mac, PROBE_TYPE, 0, 60);
+
+		assert_int_equal(mpn_flow_tx(t.p[1], &m, 1), 1);
+		assert_int_equal(mpn_flow_tx(t.p[1], &to_us, 1), 1);
+		probe_poll(t.nic, 2, 3);
+		assert_int_equal(probe.frames, 1);
+	}
+	/* Everybody's frames: for a program that captures, and because somebody says so. */
+	all.mr_ifindex = (int)if_nametoindex("utap0");
+	assert_int_equal(setsockopt(t.fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)), 0);
+	assert_true(probe_poll_until(t.nic, 2, host_is_promiscuous, &t, 5000));
+	assert_true(reaches(&t, third, 5000));
+	assert_int_equal(
+		setsockopt(t.fd, SOL_PACKET, PACKET_DROP_MEMBERSHIP, &all, sizeof(all)), 0);
+	assert_true(probe_poll_until(t.nic, 2, host_is_modest, &t, 5000));
+	assert_false(reaches(&t, third, 300));
+	change_flags(&t, IFF_PROMISC, 0);
+	assert_true(reaches(&t, third, 5000));
+	/* Not while it is down. */
+	change_flags(&t, 0, IFF_UP);
+	assert_true(probe_poll_until(t.nic, 2, host_is_modest, &t, 5000));
+	change_flags(&t, IFF_UP, 0);
+	assert_true(reaches(&t, third, 5000));
+	/* Stopped it wants nothing. */
+	assert_int_equal(mpn_personality_stop(t.p[0]), 0);
+	assert_true(probe_poll_until(t.nic, 2, host_is_modest, &t, 5000));
+	close_host(&t);
+}
+
+static bool
+mtu_is_back(void *arg)
+{
+	struct ifreq ifr = {0};
+
+	change(arg, SIOCGIFMTU, &ifr);
+	return ifr.ifr_mtu == 1500;
+}
+
+/* Smaller is the host's business, larger the port cannot. */
+static void
+test_the_mtu_follows_the_port(void **state)
+{
+	struct ifreq ifr = {.ifr_mtu = 1300};
+	struct host t;
+
+	open_host(&t);
+	probe_catch_log();
+	change(&t, SIOCSIFMTU, &ifr);
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t end = mpn_now_ns() + 110000000;
+
+		while (mpn_now_ns() < end)
+			probe_poll(t.nic, 2, 1);
+	}
+	change(&t, SIOCGIFMTU, &ifr);
+	assert_int_equal(ifr.ifr_mtu, 1300);
+	ifr.ifr_mtu = 9000;
+	change(&t, SIOCSIFMTU, &ifr);
+	assert_true(probe_poll_until(t.nic, 2, mtu_is_back, &t, 5000));
+	assert_non_null(strstr(probe_release_log(), "utap0: its MTU cannot be 9000"));
+	assert_int_equal(probe_log_lines(), 1);
+	close_host(&t);
+}
+
 static void
 test_wrong_options(void **state)
 {
@@ -440,6 +587,8 @@ main(void)
 		cmocka_unit_test(test_frames_are_merged),
 		cmocka_unit_test(test_to_the_host),
 		cmocka_unit_test(test_the_cable_follows_the_link),
+		cmocka_unit_test(test_the_port_follows_the_host),
+		cmocka_unit_test(test_the_mtu_follows_the_port),
 		cmocka_unit_test(test_wrong_options),
 	};
 
