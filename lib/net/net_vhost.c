@@ -30,6 +30,7 @@
 #include "mpn_log.h"
 #include "net_iface.h"
 #include "net_int.h"
+#include "net_sum.h"
 #include "nic_pool.h"
 #include "vdev.h"
 
@@ -41,6 +42,9 @@
 #define TX_FREE_THRESH (QUEUE_SIZE - 4)
 /* As many are on their way as wait to be filled. */
 #define FRAMES (2 * RX_DESCS - 1)
+#define SEGMENTS 511
+#define TAKES \
+	(RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO)
 #define FLUSH_SILENCE_NS 200000
 #define FLUSH_MAX_NS 5000000
 #define FRAME_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN)
@@ -50,8 +54,11 @@
 
 struct net_vhost {
 	struct net_iface iface;
-	struct rte_mempool *pool;
+	struct rte_mempool *pool; /* that the kernel fills */
+	/* For what is cut: else frames that wait for it could have all the memory that it takes. */
+	struct rte_mempool *segments;
 	uint16_t port_id;
+	bool offload; /* the kernel leaves checksums and long frames to us */
 	bool started;
 };
 
@@ -113,9 +120,22 @@ set_queues_up(struct net_vhost *v, int socket_id)
 		      : rte_eth_tx_queue_setup(v->port_id, 0, TX_DESCS, (unsigned)socket_id, &tx);
 }
 
+/* What the kernel may leave to us is what the driver calls receive offloads. */
+static int
+choose_offload(struct net_vhost *v, const struct rte_eth_dev_info *info, struct rte_eth_conf *conf,
+	enum net_offload_use use)
+{
+	bool can = (info->rx_offload_capa & TAKES) == TAKES;
+
+	v->offload = use != NET_OFFLOAD_OFF && can;
+	if (v->offload)
+		conf->rxmode.offloads = TAKES;
+	return use == NET_OFFLOAD_ON && !can ? -EOPNOTSUPP : 0;
+}
+
 /* What the driver says it can take bounds its own checks only: longer frames pass, each in one piece. */
 static int
-start_port(struct net_vhost *v, const struct mpn_nic_info *nic)
+start_port(struct net_vhost *v, const struct mpn_nic_info *nic, enum net_offload_use use)
 {
 	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
@@ -125,7 +145,9 @@ start_port(struct net_vhost *v, const struct mpn_nic_info *nic)
 		return rc;
 	conf.rxmode.mtu = RTE_MIN(nic->mtu, info.max_mtu);
 	conf.rxmode.mtu = RTE_MIN(conf.rxmode.mtu, info.max_rx_pktlen - FRAME_OVERHEAD);
-	rc = rte_eth_dev_configure(v->port_id, 1, 1, &conf);
+	rc = choose_offload(v, &info, &conf, use);
+	if (rc == 0)
+		rc = rte_eth_dev_configure(v->port_id, 1, 1, &conf);
 	if (rc == 0)
 		rc = set_queues_up(v, nic->socket_id);
 	if (rc == 0)
@@ -135,7 +157,7 @@ start_port(struct net_vhost *v, const struct mpn_nic_info *nic)
 }
 
 static int
-plug_port(struct net_vhost *v, const struct mpn_nic_info *nic)
+plug_port(struct net_vhost *v, const struct mpn_nic_info *nic, enum net_offload_use use)
 {
 	char args[256], name[RTE_DEV_NAME_MAX_LEN];
 	int rc;
@@ -145,7 +167,7 @@ plug_port(struct net_vhost *v, const struct mpn_nic_info *nic)
 	if (rc == 0)
 		rc = claim_port(v->port_id);
 	if (rc == 0)
-		rc = start_port(v, nic);
+		rc = start_port(v, nic, use);
 	if (rc == 0 && !net_vhost_way.is_running(&v->iface))
 		rc = -EIO;
 	/* Drivers say this of whatever went wrong. */
@@ -184,17 +206,18 @@ check_device(void)
 
 /* The driver tells in several lines what ends as one of ours. */
 static int
-set_up(struct net_vhost *v, const char *name, const struct mpn_nic_info *nic)
+set_up(struct net_vhost *v, const struct net_conf *conf, const struct mpn_nic_info *nic)
 {
-	int rc = make_interface(v, name);
+	int rc = make_interface(v, conf->tap);
 
 	if (rc < 0)
 		return rc;
 	v->pool = net_iface_make_pool(nic, FRAMES);
-	if (v->pool == NULL)
+	v->segments = net_iface_make_pool(nic, SEGMENTS);
+	if (v->pool == NULL || v->segments == NULL)
 		return -rte_errno;
 	eal_log_quiet(true);
-	rc = plug_port(v, nic);
+	rc = plug_port(v, nic, conf->offload);
 	eal_log_quiet(false);
 	return rc < 0 ? rc : net_iface_dress(&v->iface, nic);
 }
@@ -213,8 +236,11 @@ close_vhost(struct net_device *dev)
 	net_follow_end(dev);
 	net_iface_close(&v->iface);
 	mpn_nic_pool_retire(v->pool);
+	mpn_nic_pool_retire(v->segments);
 	free(v);
 	dev->vhost = NULL;
+	dev->pool = NULL;
+	dev->offers_sums = dev->offers_tso = false;
 }
 
 /* Where it is not asked for by name a plain tap does as well. */
@@ -243,8 +269,10 @@ open_vhost(struct net_device *dev, const struct net_conf *conf)
 	dev->vhost->iface.fd = -1;
 	dev->vhost->port_id = NO_PORT;
 	mpn_nic_get_info(dev->nic, &info);
-	rc = set_up(dev->vhost, conf->tap, &info);
+	rc = set_up(dev->vhost, conf, &info);
 	if (rc == 0) {
+		dev->pool = dev->vhost->segments;
+		dev->offers_sums = dev->offers_tso = dev->vhost->offload;
 		memcpy(dev->name, dev->vhost->iface.name, sizeof(dev->name));
 		net_follow_begin(dev, &dev->vhost->iface);
 		return 0;
@@ -294,7 +322,20 @@ deliver(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n)
 static unsigned
 collect(struct net_device *dev, struct rte_mbuf **mbufs, unsigned n, uint64_t now_ns)
 {
-	return n > 0 ? rte_eth_rx_burst(dev->vhost->port_id, 0, mbufs, (uint16_t)n) : 0;
+	unsigned good = 0;
+
+	if (n == 0)
+		return 0;
+	n = rte_eth_rx_burst(dev->vhost->port_id, 0, mbufs, (uint16_t)n);
+	for (unsigned i = 0; i < n; i++) {
+		if (mpn_likely(net_sum_take_flags(dev, mbufs[i]))) {
+			mbufs[good++] = mbufs[i];
+			continue;
+		}
+		dev->stats.tx_malformed++;
+		rte_pktmbuf_free(mbufs[i]);
+	}
+	return good;
 }
 
 /* What was not collected is the kernel's still, as with a tap. */

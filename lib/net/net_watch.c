@@ -135,9 +135,9 @@ net_watch_set_mtu(struct net_watch *w, uint32_t mtu)
 /* ---- Hearing ---- */
 
 static void
-read_attrs(struct net_host *host, const struct ifinfomsg *link, size_t len)
+read_attrs(struct net_host *host, struct ifinfomsg *link, int len)
 {
-	const struct rtattr *a = IFLA_RTA(link);
+	struct rtattr *a = IFLA_RTA(link);
 	uint32_t v;
 
 	host->up = (link->ifi_flags & IFF_UP) != 0;
@@ -158,9 +158,9 @@ read_attrs(struct net_host *host, const struct ifinfomsg *link, size_t len)
 
 /* False: it has gone from where we listen. */
 static bool
-read_message(struct net_watch *w, const struct nlmsghdr *head, uint32_t asked)
+read_message(struct net_watch *w, struct nlmsghdr *head, uint32_t asked)
 {
-	const struct ifinfomsg *link = NLMSG_DATA(head);
+	struct ifinfomsg *link = NLMSG_DATA(head);
 
 	if ((head->nlmsg_type != RTM_NEWLINK && head->nlmsg_type != RTM_DELLINK) ||
 		head->nlmsg_len < NLMSG_LENGTH(sizeof(*link)))
@@ -175,7 +175,7 @@ read_message(struct net_watch *w, const struct nlmsghdr *head, uint32_t asked)
 		return true;
 	if (head->nlmsg_type == RTM_DELLINK)
 		return false;
-	read_attrs(&w->host, link, IFLA_PAYLOAD(head));
+	read_attrs(&w->host, link, (int)IFLA_PAYLOAD(head));
 	return true;
 }
 
@@ -211,14 +211,14 @@ net_watch_read(struct net_watch *w)
 	asked = port_of(w->sock);
 	for (unsigned i = 0; i < MAX_READS; i++) {
 		ssize_t got = recv(w->sock, buf, sizeof(buf), MSG_DONTWAIT);
-		const struct nlmsghdr *head = (const void *)buf;
-		size_t len = got < 0 ? 0 : (size_t)got;
+		struct nlmsghdr *head = (void *)buf;
+		int len = got < 0 ? 0 : (int)got;
 
 		if (got < 0 && errno == ENOBUFS)
 			ask(w);
 		else if (got <= 0)
 			break;
-		for (; NLMSG_OK(head, len); head = NLMSG_NEXT(head, len)) {
+		for (; len > 0 && NLMSG_OK(head, (uint32_t)len); head = NLMSG_NEXT(head, len)) {
 			if (!read_message(w, head, asked)) {
 				move(w);
 				return true;

@@ -49,8 +49,8 @@ static void
 tell_mac(struct mpn_nic *nic, uint64_t mac48, bool on)
 {
 	struct rte_ether_addr mac, own;
-	bool has_list = rte_eth_macaddr_get(nic->port_id, &own) == 0 &&
-			!rte_is_zero_ether_addr(&own);
+	bool has_list =
+		rte_eth_macaddr_get(nic->port_id, &own) == 0 && !rte_is_zero_ether_addr(&own);
 
 	memcpy(mac.addr_bytes, &mac48, sizeof(mac.addr_bytes));
 	if (!on && has_list && !rte_is_same_ether_addr(&mac, &own))

@@ -96,6 +96,7 @@ await 10 sh -c 'nsenter -t $(cat /tmp/pid) -n netstat -ltn | grep -q 5001'
 nc 10.66.0.2 5001 <data
 wait $nc
 try "the file came" cmp data copy
+ask -e "show personality nic0" | awk '$1 == "tx_segmented" && $2 > 0 { print "long frames were cut" }'
 ask -e "show personality nic0" | awk '$1 == "rx_frames" || $1 == "tx_frames" { if ($2 > 100) print $1, "counted" }
 	$1 ~ /^(rx_dropped|tx_reserved|tx_malformed|tx_long|tx_unable)$/ { print $1, $2 }'
 
@@ -162,6 +163,7 @@ for n in 20 10 6 7 8 9; do
 	guest_said "$n packets transmitted, $n packets received, 0% packet loss"
 done
 guest_said "the file came"
+guest_said "long frames were cut"
 guest_said "rx_frames counted"
 guest_said "tx_frames counted"
 for counter in rx_dropped tx_reserved tx_malformed tx_long tx_unable; do
