@@ -7,37 +7,9 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "perf.h"
-
-/* Order for qsort(). */
-static int
-compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-struct perf_spread
-perf_spread_of(const double *values, unsigned n)
-{
-	double sorted[PERF_PAIRS_MAX];
-	struct perf_spread s = {0};
-
-	n = MPN_MIN(n, (unsigned)PERF_PAIRS_MAX);
-	if (n == 0)
-		return s;
-	memcpy(sorted, values, n * sizeof(sorted[0]));
-	qsort(sorted, n, sizeof(sorted[0]), compare);
-	s.min = sorted[0];
-	s.max = sorted[n - 1];
-	s.median = n % 2 != 0 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-	return s;
-}
 
 /* Also its time, which end_ns of a sum is. */
 static void

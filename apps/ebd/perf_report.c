@@ -11,69 +11,6 @@
 #include "mpn_parse.h"
 #include "perf_report.h"
 
-const char *const perf_rw_names[] = {
-#define X(id, name) name,
-	PERF_RW_LIST(X)
-#undef X
-		NULL};
-
-const char *const perf_placement_names[] = {
-#define X(id, name) name,
-	PERF_PLACE_LIST(X)
-#undef X
-		NULL};
-
-const char *const perf_dir_names[PERF_DIRS] = {"read", "write"};
-
-const struct perf_part perf_parts[PERF_NB_PARTS] = {
-	{0.50, "p50", "p50"},
-	{0.90, "p90", "p90"},
-	{0.99, "p99", "p99"},
-	{0.999, "p99_9", "p99.9"},
-	{0.9999, "p99_99", "p99.99"},
-};
-
-/* ---- Numbers of a tally ---- */
-
-double
-perf_seconds(const struct perf_tally *t)
-{
-	return t->end_ns > t->start_ns ? (double)(t->end_ns - t->start_ns) / 1e9 : 0.0;
-}
-
-double
-perf_rate(uint64_t n, double sec)
-{
-	return sec > 0 ? (double)n / sec : 0.0;
-}
-
-double
-perf_average_ns(const struct mpn_hist *h)
-{
-	return h->count > 0 ? (double)h->sum / (double)h->count : 0.0;
-}
-
-double
-perf_copies_per_byte(const struct ebd_stats *st)
-{
-	return st->payload_bytes > 0 ? (double)st->copied_bytes / (double)st->payload_bytes : 0.0;
-}
-
-char *
-perf_format_live(const struct perf_tally *t, uint64_t errors, char *buf, size_t size)
-{
-	const struct mpn_hist *h = t->ops[PERF_READ] > 0 ? &t->lat[PERF_READ] : &t->lat[PERF_WRITE];
-	double sec = perf_seconds(t);
-
-	(void)snprintf(buf, size,
-		"%.1f kIOPS  %.1f MB/s  p50 %.1f us  p99 %.1f us  errors %" PRIu64,
-		perf_rate(perf_tally_ops(t), sec) / 1e3,
-		perf_rate(t->bytes[PERF_READ] + t->bytes[PERF_WRITE], sec) / 1e6,
-		(double)mpn_hist_percentile(h, 0.5) / 1e3,
-		(double)mpn_hist_percentile(h, 0.99) / 1e3, errors);
-	return buf;
-}
-
 /* ---- Text ---- */
 
 static void

@@ -31,39 +31,6 @@ struct perf_run {
 	uint64_t base_ns;
 };
 
-/* ---- Tallies ---- */
-
-void
-perf_tally_reset(struct perf_tally *t, uint64_t now_ns)
-{
-	unsigned dir;
-
-	t->start_ns = now_ns;
-	for (dir = 0; dir < PERF_DIRS; dir++) {
-		t->ops[dir] = 0;
-		t->bytes[dir] = 0;
-		mpn_hist_reset(&t->lat[dir]);
-	}
-}
-
-void
-perf_tally_add(struct perf_tally *dst, const struct perf_tally *src)
-{
-	unsigned dir;
-
-	for (dir = 0; dir < PERF_DIRS; dir++) {
-		dst->ops[dir] += src->ops[dir];
-		dst->bytes[dir] += src->bytes[dir];
-		mpn_hist_merge(&dst->lat[dir], &src->lat[dir]);
-	}
-}
-
-uint64_t
-perf_tally_ops(const struct perf_tally *t)
-{
-	return t->ops[PERF_READ] + t->ops[PERF_WRITE];
-}
-
 uint64_t
 perf_waited_ns(void)
 {

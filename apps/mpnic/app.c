@@ -5,12 +5,28 @@
 #include <string.h>
 
 #include "app.h"
+#include "mpn_map.h"
 #include "mpn_parse.h"
 #include "mpn_personality.h"
 
 #define NSEC_PER_SEC 1000000000ull
 
 /* ---- Running ---- */
+
+/* While a command runs it finds the NICs as if one thread had them. */
+void
+app_hold(bool on)
+{
+	struct mpn_nic *nic;
+	unsigned i;
+
+	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++) {
+		if (on)
+			mpn_nic_hold(nic);
+		else
+			mpn_nic_release(nic);
+	}
+}
 
 unsigned
 app_poll_nics(const struct app *app)
@@ -104,13 +120,16 @@ app_find_nic(const char *name)
 static void
 list_nics(char *buf, size_t size)
 {
+	struct mpn_nic_info info;
+	struct mpn_nic *nic;
 	size_t used = 0;
-	char name[MPN_NAME_LEN];
-	unsigned i;
 
 	buf[0] = '\0';
-	for (i = 0; used < size && app_value(NULL, "NIC", i, name, sizeof(name)); i++)
-		used += (size_t)snprintf(buf + used, size - used, "%s%s", i > 0 ? ", " : "", name);
+	for (unsigned i = 0; used < size && (nic = mpn_nic_get(i)) != NULL; i++) {
+		mpn_nic_get_info(nic, &info);
+		used += (size_t)snprintf(
+			buf + used, size - used, "%s%s", i > 0 ? ", " : "", info.name);
+	}
 }
 
 int

@@ -48,6 +48,8 @@ app_of(struct shell *sh)
 /** One round of all NICs, as long as they are polled. @return what there was to do */
 unsigned app_poll_nics(const struct app *app);
 
+/** Have the lcores of all maps stand still, and go on. */
+void app_hold(bool on);
 /** Start and stop polling. */
 void app_start(struct app *app);
 void app_stop(struct app *app);
@@ -137,8 +139,6 @@ int app_show_server(struct shell *sh, const struct shell_args *args, const char 
 
 /** The last error a library has logged since the last call, or the text of rc. */
 const char *app_reason(int rc);
-/** Have the lcores of all maps stand still, and go on. */
-void app_hold(bool on);
 /** Is it a "NIC:STAGE=LCORE,..." of --map? 0 or -EINVAL */
 int app_check_map(const char *text);
 /**

@@ -2,8 +2,7 @@
 /* Copyright (c) 2026 the mpnic authors */
 
 /*
- * Which lcore runs what. While a command runs the lcores stand still: it finds the NICs as if one thread
- * had them.
+ * Which lcore runs what.
  */
 
 #include <string.h>
@@ -12,22 +11,6 @@
 #include "mpn_log.h"
 #include "mpn_map.h"
 #include "mpn_parse.h"
-
-/* ---- Holding ---- */
-
-void
-app_hold(bool on)
-{
-	struct mpn_nic *nic;
-	unsigned i;
-
-	for (i = 0; (nic = mpn_nic_get(i)) != NULL; i++) {
-		if (on)
-			mpn_nic_hold(nic);
-		else
-			mpn_nic_release(nic);
-	}
-}
 
 /* ---- --map ---- */
 
