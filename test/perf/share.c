@@ -35,6 +35,7 @@ struct options {
 	const char *sched; /* of this end's NIC */
 	const char *net; /* a tap of this name beside it */
 	uint64_t echo, flood, junk, weight; /* weight: of storage; the flood's is 1 */
+	uint64_t idle; /* junk, which is not sent */
 	uint64_t size, depth, queues; /* of reads; depth 0: none */
 	uint64_t rate, window; /* of the probe, questions a second, or on their way */
 	uint64_t ms; /* to measure, */
@@ -61,7 +62,7 @@ set_option(struct options *o, const char *word)
 	} numbers[] = {{"echo", &o->echo}, {"flood", &o->flood}, {"junk", &o->junk},
 		{"weight", &o->weight}, {"size", &o->size}, {"depth", &o->depth},
 		{"queues", &o->queues}, {"rate", &o->rate}, {"window", &o->window}, {"ms", &o->ms},
-		{"least", &o->least}, {"yield", &o->yield}};
+		{"least", &o->least}, {"idle", &o->idle}, {"yield", &o->yield}};
 	const char *eq = strchr(word, '=');
 
 	if (eq == NULL)
@@ -137,7 +138,7 @@ open_server(const struct options *o)
 	server_junk.on = o->junk != 0;
 	if (set_up(nic, o) < 0 || (o->echo != 0 && add_first(nic, "echo", NULL) < 0) ||
 		(flood.on && share_add(nic, "flood", &flood) == NULL) ||
-		(server_junk.on && share_add(nic, "junk", &server_junk) == NULL))
+		((server_junk.on || o->idle != 0) && share_add(nic, "junk", &server_junk) == NULL))
 		return NULL;
 	return s;
 }
@@ -337,7 +338,7 @@ add_load(struct mpn_nic *nic, const struct options *o, struct share_probe *probe
 	if (set_up(nic, o) < 0 ||
 		((o->rate != 0 || o->window != 0) && add_first(nic, "probe", probe) < 0) ||
 		(o->flood != 0 && share_add(nic, "sink", sink) == NULL) ||
-		(junk->on && share_add(nic, "junk", junk) == NULL))
+		((junk->on || o->idle != 0) && share_add(nic, "junk", junk) == NULL))
 		return -EIO;
 	return 0;
 }

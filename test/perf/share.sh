@@ -251,10 +251,13 @@ measure_probe() {
 measure_junk() {
 	local alone
 
-	run prio-drr '' 'depth=32'
+	# Who sends it is there all the time: what a personality costs that does nothing is another row.
+	run prio-drr '' 'idle=1 depth=32'
 	alone=$(value reads_per_s)
 	run prio-drr '' 'junk=1 depth=32'
 	ratio "$(value reads_per_s)" "$alone" >>"$T/junk_server"
+	run prio-drr idle=1 'depth=32'
+	alone=$(value reads_per_s)
 	run prio-drr junk=1 'depth=32'
 	ratio "$(value reads_per_s)" "$alone" >>"$T/junk_client"
 }

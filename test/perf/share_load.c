@@ -23,7 +23,6 @@ struct state {
 	struct rte_ether_addr mac;
 	uint32_t max_frame;
 	uint64_t next_ns;
-	struct rte_mbuf *again; /* the frame of those that send one only */
 };
 
 static int
@@ -68,18 +67,22 @@ drop(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_t no
 	rte_pktmbuf_free_bulk(mbufs, n);
 }
 
+static void
+write_header(const struct state *s, struct rte_ether_hdr *eth, uint16_t type)
+{
+	memset(&eth->dst_addr, 0xff, sizeof(eth->dst_addr));
+	eth->src_addr = s->mac;
+	eth->ether_type = rte_cpu_to_be_16(type);
+}
+
 static struct rte_mbuf *
 make_frame(const struct state *s, uint16_t type, uint32_t len)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(s->pool);
-	struct rte_ether_hdr *eth;
 
 	if (m == NULL)
 		return NULL;
-	eth = (struct rte_ether_hdr *)rte_pktmbuf_append(m, (uint16_t)len);
-	memset(&eth->dst_addr, 0xff, sizeof(eth->dst_addr));
-	eth->src_addr = s->mac;
-	eth->ether_type = rte_cpu_to_be_16(type);
+	write_header(s, (struct rte_ether_hdr *)rte_pktmbuf_append(m, (uint16_t)len), type);
 	return m;
 }
 
@@ -202,38 +205,51 @@ sink_rx(struct mpn_personality *p, struct rte_mbuf **mbufs, unsigned n, uint64_t
 	rte_pktmbuf_free_bulk(mbufs, n);
 }
 
-/* One frame again and again: making it is no work of the receiver's, which is what is looked at. */
-static unsigned
-send_again(struct mpn_personality *p, struct rte_mbuf *m, unsigned n)
+/* All frames of the pool are written once. */
+static void
+write_junk(struct rte_mempool *pool, void *arg, void *obj, unsigned n)
 {
-	struct rte_mbuf *mbufs[MPN_BURST];
-	unsigned sent;
+	const struct state *s = arg;
+	struct rte_mbuf *m = obj;
 
-	for (unsigned i = 0; i < n; i++)
-		mbufs[i] = m;
-	rte_mbuf_refcnt_update(m, (int16_t)n);
-	sent = mpn_flow_tx(p, mbufs, n);
-	if (sent < n)
-		rte_mbuf_refcnt_update(m, (int16_t)(sent - n));
-	return sent;
+	write_header(s, (struct rte_ether_hdr *)((char *)m->buf_addr + RTE_PKTMBUF_HEADROOM),
+		TYPE_NOBODY);
 }
 
+static int
+junk_load(struct mpn_personality *p, const void *args)
+{
+	struct state *s = mpn_personality_priv(p);
+	int rc = load(p, args);
+
+	if (rc == 0)
+		(void)rte_mempool_obj_iter(s->pool, write_junk, s);
+	return rc;
+}
+
+/*
+ * As cheap as it can be: making them is no work of the receiver's, which is what is looked at. But each is a frame of its
+ * own: one with other owners a virtio port sends with its header apart, which costs the receiver more.
+ */
 static unsigned
 junk_poll(struct mpn_personality *p, uint64_t now_ns)
 {
 	struct state *s = mpn_personality_priv(p);
 	struct share_junk *junk = s->of;
 	uint64_t all = mpn_nic_get_stats(mpn_personality_nic(p))->tx_frames;
+	struct rte_mbuf *mbufs[MPN_BURST];
 	unsigned sent, due;
 
 	if (!junk->on || all <= 2 * junk->sent)
 		return 0;
-	if (s->again == NULL)
-		s->again = make_frame(s, TYPE_NOBODY, SMALL);
-	if (s->again == NULL)
-		return 0;
 	due = (unsigned)MPN_MIN(all - 2 * junk->sent, MPN_BURST);
-	sent = send_again(p, s->again, due);
+	if (rte_pktmbuf_alloc_bulk(s->pool, mbufs, due) < 0)
+		return 0;
+	for (unsigned i = 0; i < due; i++)
+		(void)rte_pktmbuf_append(mbufs[i], SMALL);
+	sent = mpn_flow_tx(p, mbufs, due);
+	if (sent < due)
+		rte_pktmbuf_free_bulk(&mbufs[sent], due - sent);
 	junk->sent += sent;
 	return sent;
 }
@@ -243,7 +259,7 @@ junk_poll(struct mpn_personality *p, uint64_t now_ns)
 static const uint16_t ask_type[] = {TYPE_ASK}, answer_type[] = {TYPE_ANSWER},
 		      flood_type[] = {TYPE_FLOOD};
 
-#define KIND(name_, types_, nb, rx, poll_) \
+#define KIND(name_, load_, types_, nb, rx, poll_) \
 	static const struct mpn_personality_ops name_##_ops = { \
 		.abi = MPN_ABI_VERSION, \
 		.name = #name_, \
@@ -251,7 +267,7 @@ static const uint16_t ask_type[] = {TYPE_ASK}, answer_type[] = {TYPE_ANSWER},
 		.ethertypes = types_, \
 		.nb_ethertypes = nb, \
 		.priv_size = sizeof(struct state), \
-		.load = load, \
+		.load = load_, \
 		.unload = do_nothing, \
 		.start = start, \
 		.stop = do_nothing, \
@@ -260,11 +276,11 @@ static const uint16_t ask_type[] = {TYPE_ASK}, answer_type[] = {TYPE_ANSWER},
 	}; \
 	MPN_PERSONALITY_REGISTER(name_##_ops)
 
-KIND(echo, ask_type, 1, echo_rx, never_busy)
-KIND(probe, answer_type, 1, probe_rx, probe_poll)
-KIND(flood, NULL, 0, drop, flood_poll)
-KIND(sink, flood_type, 1, sink_rx, never_busy)
-KIND(junk, NULL, 0, drop, junk_poll)
+KIND(echo, load, ask_type, 1, echo_rx, never_busy)
+KIND(probe, load, answer_type, 1, probe_rx, probe_poll)
+KIND(flood, load, NULL, 0, drop, flood_poll)
+KIND(sink, load, flood_type, 1, sink_rx, never_busy)
+KIND(junk, junk_load, NULL, 0, drop, junk_poll)
 
 struct mpn_personality *
 share_add(struct mpn_nic *nic, const char *kind, void *state)

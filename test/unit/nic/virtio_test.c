@@ -51,7 +51,7 @@ has_dropped(void *arg)
 {
 	const struct mpn_nic_stats *s = mpn_nic_get_stats(arg);
 
-	return s->rx_runt + s->rx_port_errors > 0;
+	return s->rx_runt + s->rx_long + s->rx_port_errors > 0;
 }
 
 /* Less than an Ethernet header: virtio's driver drops it itself, and is asked for what it has dropped. */
@@ -73,6 +73,29 @@ test_runts_are_counted(void **state)
 		assert_int_equal(t.probe[1 - from].frames, 0);
 	}
 	pair_close(&t);
+}
+
+/* More than a buffer of the receiver's holds: it comes in several, and goes at once. */
+static void
+test_jumbos_are_counted(void **state)
+{
+	for (unsigned from = 0; from < 2; from++) {
+		struct pair t = {0};
+		const struct mpn_nic_stats *stats;
+
+		pair_open(&t, 0, serve, true, from == 0 ? 9000 : 1500);
+		pair_open(&t, 1, use, false, from == 1 ? 9000 : 1500);
+		pair_wait_up(&t, 2000);
+		stats = mpn_nic_get_stats(t.nic[1 - from]);
+		assert_true(probe_send(&t.probe[from], NULL, 0, 8000));
+		assert_true(probe_poll_until(t.nic, 2, has_dropped, t.nic[1 - from], 5000));
+		assert_int_equal(stats->rx_long, 1);
+		assert_int_equal(t.probe[1 - from].frames, 0);
+		/* All segments went back: what fits still arrives, however much of it. */
+		pair_exchange_many(&t, from, 1 - from, 5000, 1514);
+		assert_int_equal(stats->rx_long, 1);
+		pair_close(&t);
+	}
 }
 
 static void
@@ -385,6 +408,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_frames_of_all_sizes_both_ways, pair_clean),
 		cmocka_unit_test_teardown(test_runts_are_counted, pair_clean),
+		cmocka_unit_test_teardown(test_jumbos_are_counted, pair_clean),
 		cmocka_unit_test_teardown(test_user_comes_and_goes, pair_clean),
 		cmocka_unit_test_teardown(test_unsent_frames_are_seen, pair_clean),
 		cmocka_unit_test_teardown(test_unsent_frames_stay_seen, pair_clean),
