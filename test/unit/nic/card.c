@@ -186,6 +186,7 @@ __wrap_rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info *info)
 		return rc;
 	info->driver_name = card->driver;
 	info->rx_offload_capa = card->port_capa;
+	info->tx_offload_capa |= card->tx_capa;
 	info->rx_queue_offload_capa = card->queue_capa;
 	info->rx_seg_capa = card->seg_capa;
 	info->max_rx_queues = card->max_rx_queues;
@@ -221,6 +222,8 @@ __wrap_rte_eth_dev_configure(
 	card->port_offloads = conf->rxmode.offloads;
 	assert_int_equal(card->port_offloads & ~card->port_capa, 0);
 	plain.rxmode.offloads = 0;
+	card->tx_offloads = conf->txmode.offloads;
+	plain.txmode.offloads &= ~card->tx_capa;
 	return __real_rte_eth_dev_configure(port, 1, nb_tx, &plain);
 }
 

@@ -43,6 +43,7 @@ struct card {
 	/* What it can, set by card_create() to all there is. */
 	const char *driver;
 	uint64_t port_capa, queue_capa;
+	uint64_t tx_capa; /* beside what a ring can: none */
 	struct rte_eth_rxseg_capa seg_capa;
 	uint16_t max_rx_queues;
 	uint16_t desc_align;
@@ -53,7 +54,7 @@ struct card {
 	bool steers_wrong; /* to any queue but the right one */
 
 	/* What it was told. */
-	uint64_t port_offloads, queue_offloads;
+	uint64_t port_offloads, queue_offloads, tx_offloads;
 	uint16_t nb_rx_queues;
 	uint16_t nb_desc; /* of the data queue */
 	unsigned nb_pairs;
