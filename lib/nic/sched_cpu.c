@@ -22,6 +22,9 @@
 #define FREE_PART 16
 /* What is not paid back after a second of quanta is forgiven: it was a debugger, or a suspended machine. */
 #define MAX_DEBT_QUANTA 100000
+/* What is taken in debt is paid back as well, a turn of it at most so much: more was not the turn's doing. */
+#define MAX_TAKEN_QUANTA (2 * MAX_DEBT_QUANTA)
+#define MAX_TURN_QUANTA 100
 #define LOG_GAP_NS 10000000000ull
 
 /* ---- The watchdog ---- */
@@ -123,33 +126,56 @@ quanta_of(const struct mpn_personality *p)
 	return (int64_t)(p->share.cpu_weight * (rte_get_tsc_hz() / QUANTUM_PER_SEC));
 }
 
+static bool
+was_idle(const struct mpn_personality *p, int64_t cycles, unsigned work)
+{
+	return work == 0 && cycles < quanta_of(p) / (int64_t)p->share.cpu_weight / FREE_PART;
+}
+
 static void
 pay(struct mpn_personality *p, int64_t cycles, unsigned work)
 {
-	int64_t quanta = quanta_of(p);
-
-	if (work == 0 && cycles < quanta / (int64_t)p->share.cpu_weight / FREE_PART)
-		return;
-	p->credit = MPN_MAX(p->credit - cycles, -quanta * MAX_DEBT_QUANTA);
+	if (!was_idle(p, cycles, work))
+		p->credit = MPN_MAX(p->credit - cycles, -quanta_of(p) * MAX_DEBT_QUANTA);
 }
 
 struct round {
 	uint64_t now_ns;
 	uint64_t *tsc;
 	unsigned work;
-	unsigned in_debt; /* that were passed over */
+	unsigned in_debt; /* whether they were passed over or not */
 	bool busy; /* somebody with credit found something to do */
 };
 
 /*
  * What solicited I/O has asked for is on its way already, and would only be asked for again if it was dropped: from
- * half of its watermark on it is taken in debt. Who is sent what he did not ask for loses it.
+ * half of its watermark on it is taken in debt. Who is sent what he did not ask for loses it, and so, in the end, does
+ * he whose peers never stop: what was taken must be paid back before there is more.
  */
 static bool
 must_take(const struct mpn_personality *p)
 {
 	return p->ops->kind == MPN_PERS_SOLICITED &&
-	       rte_ring_count(p->flow.rx) >= p->flow.rx_mark / 2;
+	       rte_ring_count(p->flow.rx) >= p->flow.rx_mark / 2 &&
+	       p->credit > -quanta_of(p) * MAX_TAKEN_QUANTA;
+}
+
+/* It keeps nobody else in debt: a turn of it is not one of somebody with credit. */
+static void
+run_in_debt(struct mpn_personality *p, struct round *r)
+{
+	uint64_t cycles;
+	unsigned work;
+
+	r->in_debt++;
+	if (!must_take(p)) {
+		p->flow.stats.passed_over++;
+		return;
+	}
+	work = run_one(p, r->now_ns, r->tsc, &cycles);
+	if (!was_idle(p, (int64_t)cycles, work))
+		p->credit -= MPN_MIN((int64_t)cycles, quanta_of(p) * MAX_TURN_QUANTA);
+	r->work += work;
 }
 
 static void
@@ -160,9 +186,8 @@ run_within(struct mpn_personality *p, struct round *r)
 
 	if (!personality_is_active(p))
 		return;
-	if (p->credit < 0 && !must_take(p)) {
-		p->flow.stats.passed_over++;
-		r->in_debt++;
+	if (p->credit < 0) {
+		run_in_debt(p, r);
 		return;
 	}
 	work = run_one(p, r->now_ns, r->tsc, &cycles);
@@ -183,6 +208,9 @@ deal_out(struct nic_part *part)
 		if (personality_is_active(p) && p->credit < 0)
 			rounds = MPN_MIN(rounds, (-p->credit - 1) / quanta_of(p) + 1);
 	}
+	/* Who was may have ended in its turn. */
+	if (rounds == INT64_MAX)
+		return;
 	for (unsigned i = 0; i < part->nb_pers; i++) {
 		struct mpn_personality *p = part->pers[i];
 		int64_t quanta = quanta_of(p);
@@ -200,6 +228,15 @@ run_class(struct nic_part *part, bool priority, struct round *r)
 	}
 }
 
+/* Whatever it is sent, there is an end of the debt: it cannot help it. */
+static void
+pay_rx(struct mpn_personality *p, int64_t cycles)
+{
+	int64_t least = -quanta_of(p) * MAX_TAKEN_QUANTA;
+
+	p->credit = MPN_MAX(p->credit - cycles, MPN_MIN(p->credit, least));
+}
+
 void
 cpu_charge_rx(struct mpn_nic *nic, unsigned n, uint64_t cycles)
 {
@@ -207,7 +244,7 @@ cpu_charge_rx(struct mpn_nic *nic, unsigned n, uint64_t cycles)
 		struct mpn_personality *p = nic->pers[i];
 
 		if (p->flow.nb_round > 0 && p->pays_rx)
-			p->credit -= (int64_t)(cycles * p->flow.nb_round / n);
+			pay_rx(p, (int64_t)(cycles * p->flow.nb_round / n));
 		p->flow.nb_round = 0;
 	}
 }

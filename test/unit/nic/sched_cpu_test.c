@@ -290,6 +290,56 @@ test_what_was_not_asked_for_is_dropped(void **state)
 	assert_true(stats.rx_full > 0);
 }
 
+/* Sent to for ever at the rate that it takes, beside one that has always something to do. */
+static void
+flood_asker(struct worker *storage, struct worker *other)
+{
+	struct worker *arg = storage;
+	struct mpn_share share = {.weight = 1, .cpu_weight = 1};
+	struct mpn_nic *nic = make_nic();
+	struct mpn_personality *p;
+	struct mpn_personality_info info;
+
+	assert_int_equal(mpn_personality_define(nic, "asker", "a", &p), 0);
+	assert_int_equal(mpn_personality_load(p, &arg), 0);
+	assert_int_equal(mpn_personality_set_share(p, &share), 0);
+	assert_int_equal(mpn_personality_start(p), 0);
+	add_worker(nic, other, "b", 1);
+	assert_int_equal(mpn_nic_set_scheduler(nic, "prio-drr"), 0);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		do {
+			take_frames(nic, MPN_BURST);
+			mpn_personality_get_info(p, &info);
+		} while (info.stats.rx_full == 0);
+		(void)mpn_nic_poll(nic);
+	}
+	mpn_nic_destroy(nic);
+}
+
+static void
+test_who_is_asked_starves_nobody(void **state)
+{
+	struct worker storage = {.type = PROBE_TYPE, .cost = COST}, other = {.cost = COST};
+
+	flood_asker(&storage, &other);
+	/* Never more than a turn each, however much comes. */
+	assert_true(other.turns * 10 >= storage.turns * 9);
+}
+
+static void
+test_what_is_taken_in_debt_is_paid_back(void **state)
+{
+	struct worker storage = {.type = PROBE_TYPE, .cost = 100 * (uint64_t)COST};
+	struct worker other = {.cost = COST};
+	uint64_t debt = 2 * rte_get_tsc_hz(), got;
+
+	flood_asker(&storage, &other);
+	/* But for the debt that it may have both get the same; and there are the turns of the test itself. */
+	got = storage.turns * storage.cost;
+	assert_true(got >= debt);
+	assert_true(got <= debt + 2 * storage.cost + other.turns * other.cost * 3 / 2);
+}
+
 /* ---- Watchdog ---- */
 
 struct heard {
@@ -488,6 +538,8 @@ main(void)
 		cmocka_unit_test(test_receiving_is_paid_for),
 		cmocka_unit_test(test_what_was_asked_for_is_not_dropped),
 		cmocka_unit_test(test_what_was_not_asked_for_is_dropped),
+		cmocka_unit_test(test_who_is_asked_starves_nobody),
+		cmocka_unit_test(test_what_is_taken_in_debt_is_paid_back),
 		cmocka_unit_test(test_watchdog_names_who_held_the_thread),
 		cmocka_unit_test(test_limits_are_for_the_next_load),
 		cmocka_unit_test(test_hoarder_keeps_only_its_own),
