@@ -3,8 +3,8 @@
 
 /*
  * Merged are only frames that could be told apart by nothing but where their data belongs: the same addresses,
- * ports, acknowledgement, window and options, one behind the other, and each with a right checksum, because the
- * kernel takes that of the whole for granted. So the kernel could cut the whole into the same frames again. (As
+ * ports, acknowledgement, window and options, one behind the other, and each with right checksums, because the
+ * kernel takes those of the whole for granted. So the kernel could cut the whole into the same frames again. (As
  * Menon and Zwaenepoel have it: Optimizing TCP Receive Performance, 2008.)
  */
 
@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <rte_ether.h>
+#include <rte_ip.h>
 
 #include "mpn_nic.h"
 #include "net_merge.h"
@@ -90,14 +91,22 @@ has_same_tcp(const struct run *r, const uint8_t *frame)
 static bool
 is_verified(const struct rte_mbuf *m, bool port_verifies)
 {
-	return port_verifies &&
+	/* Of a tunnel it speaks of the headers inside. */
+	return port_verifies && (m->packet_type & RTE_PTYPE_TUNNEL_MASK) == 0 &&
 	       (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+}
+
+/* The whole gets a header of IPv4 with a checksum of its own: what was wrong in one would not be seen any more. */
+static bool
+has_right_ip(const struct rte_mbuf *m, const struct net_head *h)
+{
+	return h->is_v6 || rte_raw_cksum(bytes_of(m) + h->l2_len, h->l3_len) == UINT16_MAX;
 }
 
 static bool
 is_right(const struct rte_mbuf *m, const struct net_head *h, bool port_verifies)
 {
-	return is_verified(m, port_verifies) || net_sum_is_right(m, h);
+	return has_right_ip(m, h) && (is_verified(m, port_verifies) || net_sum_is_right(m, h));
 }
 
 static bool

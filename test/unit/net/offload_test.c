@@ -4,6 +4,7 @@
 /* Checksums, cutting and merging, each by itself: what is done, and what is refused. */
 
 #include <rte_errno.h>
+#include <rte_ip.h>
 
 #include "../nic/probe.h"
 #include "frames.h"
@@ -415,7 +416,7 @@ test_what_differs_stays_apart(void **state)
 	struct rte_mbuf *mbufs[2];
 	struct net_merge g;
 
-	for (unsigned i = 0; i < 14; i++) {
+	for (unsigned i = 0; i < 16; i++) {
 		struct frame_spec x = second;
 
 		x.seq = i == 0 ? 101 : i == 1 ? 0 : 100;
@@ -433,6 +434,9 @@ test_what_differs_stays_apart(void **state)
 			rte_pktmbuf_mtod(mbufs[1], uint8_t *)[100] ^= 1;
 		if (i == 13)
 			rte_pktmbuf_mtod(mbufs[0], uint8_t *)[100] ^= 1;
+		/* IPv4's own checksum: the kernel would drop it. */
+		if (i >= 14)
+			rte_pktmbuf_mtod(mbufs[i - 14], uint8_t *)[24] ^= 1;
 		if (net_merge_next(&g, mbufs, 2, false) != 1)
 			fail_msg("row %u was merged", i);
 		assert_int_equal(g.head_len, 0);
@@ -451,17 +455,21 @@ test_no_header_is_lost(void **state)
 	struct net_merge g;
 
 	for (uint32_t at = 0; at < frame_head_len(&b); at++) {
-		uint8_t *tcp;
+		uint8_t *ip, *tcp;
 
-		/* The identification counts only where fragments are allowed, and checksums follow. */
-		if ((at >= 18 && at < 20) || (at >= 24 && at < 26) || (at >= 50 && at < 52))
+		/* The identification counts only where fragments are allowed, and TCP's checksum follows. */
+		if ((at >= 18 && at < 20) || (at >= 50 && at < 52))
 			continue;
 		mbufs[0] = frame_make(&a, pool, ROOM);
 		mbufs[1] = frame_make(&b, pool, ROOM);
-		tcp = rte_pktmbuf_mtod_offset(mbufs[1], uint8_t *, 34);
+		ip = rte_pktmbuf_mtod_offset(mbufs[1], uint8_t *, 14);
+		tcp = ip + 20;
 		rte_pktmbuf_mtod(mbufs[1], uint8_t *)[at] ^= 0x20;
 		memset(tcp + 16, 0, 2);
-		rte_pktmbuf_mtod_offset(mbufs[1], uint8_t *, 0)[0] |= 0;
+		if (at >= 14 && at < 34 && at != 24 && at != 25) {
+			memset(ip + 10, 0, 2);
+			memcpy(ip + 10, &(uint16_t){(uint16_t)~rte_raw_cksum(ip, 20)}, 2);
+		}
 		{
 			struct virtio_net_hdr v = hdr_of(&b, 0);
 			struct net_head h;
@@ -498,6 +506,16 @@ test_the_word_of_the_port(void **state)
 		assert_int_equal(g.head_len, i == 6 || i == 7 ? frame_head_len(&s) : 0);
 		if (i == 6)
 			check_whole(&g, &m, 1, 100);
+		rte_pktmbuf_free(m);
+	}
+	/* What it says of the inside of a tunnel is not said of the frame. */
+	{
+		struct rte_mbuf *m = frame_make(&s, pool, ROOM);
+
+		m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		m->packet_type = RTE_PTYPE_TUNNEL_VXLAN;
+		assert_int_equal(net_merge_next(&g, &m, 1, true), 1);
+		assert_int_equal(g.head_len, 0);
 		rte_pktmbuf_free(m);
 	}
 	/* UDP without a checksum stays without. */
