@@ -30,7 +30,7 @@
 /* A frame that is to be cut has up to 64 KiB, most of them in these. */
 #define LARGE_ROOM 16384
 #define LARGE_PIECES 4
-/* Who cuts them here has few at a time, a port takes as many as it has descriptors for. */
+/* Who cuts them here has few at a time. */
 #define LARGE_FEW 6
 #define LARGE_MANY 64
 #define ASK_MIN_NS 1000
@@ -67,15 +67,21 @@ close_tap(struct net_device *dev)
 	dev->pool = NULL;
 }
 
+/*
+ * A port may keep what it has sent until it needs the descriptors again: with all frames there none could be read that
+ * would be sent after them. So there are more than it has descriptors for.
+ */
 static int
 make_pools(struct net_device *dev, const struct mpn_nic_info *info)
 {
 	struct net_tap *tap = dev->tap;
+	unsigned pieces = LARGE_PIECES * LARGE_FEW;
 
-	tap->pool = net_iface_make_pool(info, TAP_FRAMES);
+	if (info->tx_tso)
+		pieces = LARGE_PIECES * LARGE_MANY + info->nb_txd;
+	tap->pool = net_iface_make_pool(info, MPN_MAX(TAP_FRAMES, 2u * info->nb_txd));
 	if (tap->pool != NULL && tap->vnet)
-		tap->large = net_iface_make_large_pool(
-			info, LARGE_PIECES * (info->tx_tso ? LARGE_MANY : LARGE_FEW), LARGE_ROOM);
+		tap->large = net_iface_make_large_pool(info, pieces, LARGE_ROOM);
 	return tap->pool == NULL || (tap->vnet && tap->large == NULL) ? -rte_errno : 0;
 }
 

@@ -108,8 +108,8 @@ open_gap(struct rte_mbuf **m, uint16_t len, struct rte_mempool *pool)
 		return NULL;
 	memmove(frame, frame + len, VLAN_MAC_LEN);
 	(*m)->ol_flags &= ~(uint64_t)TAKEN_OFF;
-	/* What the port has to fill in has moved. */
-	if ((*m)->ol_flags & RTE_MBUF_F_TX_L4_MASK)
+	/* What the port has to fill in has moved. To be cut means that as well. */
+	if ((*m)->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG))
 		(*m)->l2_len += len;
 	return frame + VLAN_MAC_LEN;
 }

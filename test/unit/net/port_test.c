@@ -73,9 +73,9 @@ close_bed(struct bed *t)
 	rte_mempool_free(t->pool);
 }
 
-/* One that asks for its checksum, or to be cut. @return what came out; NULL: nothing */
+/* One that asks for its checksum, or to be cut, with these flags. @return what came out; NULL: nothing */
 static struct rte_mbuf *
-pass(struct bed *t, struct frame_spec *s, uint16_t size)
+pass_with(struct bed *t, struct frame_spec *s, uint16_t size, uint64_t flags)
 {
 	struct rte_mbuf *m = frame_make(s, t->pool, 1500), *got = NULL;
 
@@ -84,10 +84,7 @@ pass(struct bed *t, struct frame_spec *s, uint16_t size)
 	m->l3_len = s->v6 ? 40 : 20;
 	m->l4_len = s->udp ? 8 : 20;
 	m->tso_segsz = size;
-	m->ol_flags = s->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
-	m->ol_flags |= s->udp ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
-	if (size != 0)
-		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | (s->v6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
+	m->ol_flags = flags;
 	assert_int_equal(net_tx_burst(t->dev[0], &m, 1), 1);
 	for (unsigned i = 0; i < 100 && got == NULL; i++) {
 		probe_poll(t->nic, 2, 1);
@@ -95,6 +92,17 @@ pass(struct bed *t, struct frame_spec *s, uint16_t size)
 			got = NULL;
 	}
 	return got;
+}
+
+static struct rte_mbuf *
+pass(struct bed *t, struct frame_spec *s, uint16_t size)
+{
+	uint64_t flags = s->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
+
+	flags |= s->udp ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
+	if (size != 0)
+		flags |= RTE_MBUF_F_TX_TCP_SEG | (s->v6 ? 0 : RTE_MBUF_F_TX_IP_CKSUM);
+	return pass_with(t, s, size, flags);
 }
 
 static void
@@ -165,6 +173,62 @@ test_a_tag_moves_what_the_card_fills_in(void **state)
 	close_bed(&t);
 }
 
+/* Who asks for segments need not ask for checksums besides. */
+static void
+test_a_tag_moves_what_the_card_cuts(void **state)
+{
+	struct frame_spec s = {.bytes = 7000, .partial = true};
+	struct rte_mbuf *m;
+	struct bed t;
+
+	open_bed(&t, CUTS, 0, "net_card", 7);
+	assert_true(t.info.tx_tso);
+	memset(s.dst, 0xff, sizeof(s.dst));
+	m = pass_with(
+		&t, &s, 1400, RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_SEG);
+	assert_non_null(m);
+	check_head(m, &s, 18);
+	rte_pktmbuf_free(m);
+	close_bed(&t);
+}
+
+static void
+find_large(struct rte_mempool *mp, void *arg)
+{
+	if (strncmp(mp->name, "mpn_large", 9) == 0)
+		*(uint32_t *)arg = mp->size;
+}
+
+/* A card that keeps what it has sent in all its descriptors leaves memory for the next long frame. */
+static void
+test_there_is_more_than_a_card_keeps(void **state)
+{
+	struct card *c = card_create_steering(1);
+	struct mpn_personality *p;
+	struct mpn_nic_info info;
+	struct mpn_nic *nic;
+	uint32_t size = 0;
+	int rc;
+
+	c->tx_capa = CUTS;
+	c->driver = "net_card";
+	nic = probe_nic(c->link, false, 1500);
+	assert_non_null(nic);
+	mpn_nic_get_info(nic, &info);
+	assert_true(info.tx_tso);
+	assert_int_equal(mpn_personality_define(nic, "net", NULL, &p), 0);
+	rc = mpn_personality_load_text(p, "tap=mpnport,vhost=off");
+	rte_mempool_walk(find_large, &size);
+	mpn_nic_destroy(nic);
+	card_destroy(c);
+	/* No root, no tap. */
+	if (rc == -EPERM || rc == -EACCES || rc == -ENOENT)
+		skip();
+	assert_int_equal(rc, 0);
+	/* Those that wait to be filled, and one frame. */
+	assert_true(size >= info.nb_txd + 8u);
+}
+
 /* One that has half of it, and one whose offload is this CPU's work: the frame is complete before it gets there. */
 static void
 test_a_card_that_cannot_gets_complete_frames(void **state)
@@ -219,6 +283,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_card_that_can_is_left_to_it),
 		cmocka_unit_test(test_a_tag_moves_what_the_card_fills_in),
+		cmocka_unit_test(test_a_tag_moves_what_the_card_cuts),
+		cmocka_unit_test(test_there_is_more_than_a_card_keeps),
 		cmocka_unit_test(test_a_card_that_cannot_gets_complete_frames),
 	};
 
