@@ -20,8 +20,9 @@ BOGUS = "?bogus?"
 class Talk:
     def __init__(self, path):
         self.s = socket.socket(socket.AF_UNIX)
-        self.s.settimeout(30)
+        # Blocking: where many wait already, one that cannot wait is told EAGAIN.
         self.s.connect(path)
+        self.s.settimeout(30)
         self.f = self.s.makefile("rb")
 
     def ask(self, line):
@@ -128,8 +129,8 @@ def check_strangers(path):
     # Bytes, no line; a line that is too long; a zero; nothing at all.
     for junk in [os.urandom(64), b"x" * 100000, b"show\0port\n", b"\n" * 3, b"\xff\xfe\n"]:
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(30)
         s.connect(path)
+        s.settimeout(30)
         try:
             s.sendall(junk)
             if b"\n" in junk and b"\0" not in junk:
