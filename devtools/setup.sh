@@ -21,7 +21,7 @@ setup_set() {
 		echo git make libcmocka-dev clang clang-format libclang-rt-14-dev shellcheck doxygen \
 			tshark iproute2 iputils-ping util-linux procps e2fsprogs xfsprogs fdisk nbdkit nbdkit-plugin-dev \
 			libnbd-bin qemu-utils fuse3 fio dpkg-dev ceph-mon ceph-osd ceph-mgr ceph-common \
-			iperf3 busybox-static ethtool openssh-server openssh-client
+			iperf3 busybox-static ethtool openssh-client dropbear-bin curl
 		;;
 	heavy) # machines with their firmware, and what runs in them; --quick needs none
 		echo qemu-system-x86 busybox-static
