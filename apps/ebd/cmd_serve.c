@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "ebd_server.h"
 #include "mpn_out.h"
 #include "mpn_parse.h"
+#include "server_end.h"
 #include "serving.h"
 #include "tool.h"
 
@@ -384,27 +384,6 @@ drain(struct ebd_server *s, const struct serve_conf *conf)
 	return true;
 }
 
-/* As long as requests may take; write() and _exit() are all a handler may call. */
-static void
-give_up(MPN_UNUSED int sig)
-{
-	static const char text[] = "ebd serve: a volume was not closed after 5 s\n";
-
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(TOOL_FAILED);
-	_exit(TOOL_FAILED);
-}
-
-/* Back ends may take long to close a volume when what is behind them hangs. */
-static void
-end_server(struct ebd_server *s)
-{
-	(void)signal(SIGALRM, give_up);
-	(void)alarm(DRAIN_NS / NSEC_PER_SEC);
-	ebd_server_destroy(s);
-	(void)alarm(0);
-}
-
 static int
 serve(const struct serve_conf *conf)
 {
@@ -445,7 +424,7 @@ serve(const struct serve_conf *conf)
 		fflush(NULL);
 		_exit(status);
 	}
-	end_server(s);
+	server_end(s, conf->tool.prog);
 	return status;
 }
 

@@ -22,6 +22,7 @@
 #include "options.h"
 #include "prompt.h"
 #include "remote.h"
+#include "server_end.h"
 
 #define LOOK_NS 2000000 /* terminal, socket and signals are looked at so often */
 #define EAL_OPTIONS_LEN 2048
@@ -394,7 +395,7 @@ run_app(const struct app_conf *conf, enum mpn_idle default_idle)
 	prompt_close(prompt);
 	endpoint_close(app.remote);
 	app_end_maps();
-	ebd_server_destroy(app.server);
+	server_end(app.server, "mpnic");
 	while (mpn_nic_get(0) != NULL)
 		mpn_nic_destroy(mpn_nic_get(0));
 	app_forget_nic(NULL);

@@ -114,8 +114,9 @@ unsigned net_rx_burst(struct net_device *dev, struct rte_mbuf **mbufs, unsigned 
 /**
  * Send frames, each complete with its Ethernet header (four bytes of checksum are the port's). Frames that were taken are
  * checked by the NIC's thread: one that may not be sent is dropped and counted. In its flags a frame may ask for the
- * checksum of TCP, UDP or IPv4 (RTE_MBUF_F_TX_TCP_CKSUM and so on, with its lengths): the port fills it in, or the NIC's
- * thread; and with RTE_MBUF_F_TX_TCP_SEG, where net_device_info.offers_tso says so, to be cut into segments.
+ * checksum of TCP or UDP (RTE_MBUF_F_TX_TCP_CKSUM and so on, with its lengths), with or without IPv4's own beside
+ * it: the port fills it in, or the NIC's thread; and with RTE_MBUF_F_TX_TCP_SEG, where net_device_info.offers_tso
+ * says so, to be cut into segments.
  * @return how many were taken, the first ones; the others are the caller's still. 0 when not started,
  *   or with a tap
  */
