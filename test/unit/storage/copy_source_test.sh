@@ -16,7 +16,7 @@ never='\b(rte_pktmbuf_copy|rte_pktmbuf_read|rte_pktmbuf_linearize|bcopy|rte_memc
 # measurement, which is not storage (lib/nic/bare.h), those of a personality with a pool of its own, which
 # storage cannot have (mpn_personality_set_limits()), and those of the link to another process, whose wire is
 # a copy at each end, counted by the personality there (lib/nic/remote_ring.c).
-known='memcpy\((digits, name \+ len, n|spec->arg( \+ used)?, arg, len|opt->key, text, key|opt->value, eq \+ 1, len - key - 1|un->sun_path, path, len \+ 1)\)|rte_pktmbuf_copy\((m, flow->pool|\*m, pool), 0, UINT32_MAX\)|memmove\(frame( \+ len)?, frame( \+ len)?, VLAN_MAC_LEN\)'
+known='memcpy\((digits, name \+ len, n|spec->arg( \+ used)?, arg, len|opt->key, text, key|opt->value, eq \+ 1, len - key - 1|place->un.sun_path, path, len|place->un.sun_path \+ 1, name, len|o->spec, spec, len)\)|rte_pktmbuf_copy\((m, flow->pool|\*m, pool), 0, UINT32_MAX\)|memmove\(frame( \+ len)?, frame( \+ len)?, VLAN_MAC_LEN\)'
 
 # Prints the calls in a file that may move payload.
 find_moves() {
