@@ -17,7 +17,7 @@ usage() {
 		usage: devtools/test.sh [--quick] [--jobs N] [--only PART]...
 		  --quick      gcc only, 50 seeds of the simulator, no sanitizers, fuzzers, benchmark
 		  --jobs N     compile with N processes (default: as many as there are cores)
-		  --only PART  lint, gcc, clang, nodpdk, sanitize, fuzz, doc, install, system, demo,
+		  --only PART  lint, gcc, clang, sanitize, fuzz, doc, install, system, demo,
 		               coverage or perf
 	END
 }
@@ -114,18 +114,13 @@ part_clang() {
 	REPORT_AGAIN=2 report_meson clang "$B/clang" --suite unit
 }
 
-part_nodpdk() {
-	hide_dpdk
-	CC=gcc PKG_CONFIG_LIBDIR=$PWD/$B/pc-nodpdk build nodpdk || return
-	report_run "nodpdk: no program needs DPDK" 60 bash -c \
-		"! ldd '$B'/nodpdk/test/test_* | grep -E 'not a dynamic|librte'"
-	report_meson nodpdk "$B/nodpdk" --suite unit
-}
-
+# Without DPDK, too: what has no use for it is built and tested where it is not there.
 part_sanitize() {
 	hide_dpdk
 	CC=gcc PKG_CONFIG_LIBDIR=$PWD/$B/pc-nodpdk build sanitize -Db_sanitize="address,undefined" \
 		-Db_lundef=false || return
+	report_run "sanitize: no program needs DPDK" 60 bash -c \
+		"! ldd '$B'/sanitize/test/test_* | grep -E 'not a dynamic|librte'"
 	ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		report_meson sanitize "$B/sanitize" --suite unit --suite sim-quick
 }
@@ -194,7 +189,7 @@ $quick || setup_packages heavy || exit 1
 report_init "$B/log"
 if [ ${#only[@]} -eq 0 ]; then
 	only=(lint gcc install system demo doc)
-	$quick || only=(lint gcc install system demo doc nodpdk clang sanitize fuzz coverage perf)
+	$quick || only=(lint gcc install system demo doc clang sanitize fuzz coverage perf)
 fi
 for part in "${only[@]}"; do
 	declare -F "part_$part" >/dev/null || {
