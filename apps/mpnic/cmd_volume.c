@@ -169,13 +169,13 @@ app_forget_volumes(void)
 
 /* ---- Commands ---- */
 
-/* While a volume's back end is waited for. */
+/* While a volume's back end is waited for; a thread that only looks whether it has answered leaves its core to others. */
 static int
 poll_meanwhile(void *arg)
 {
-	const struct app *app = arg;
+	struct app *app = arg;
 
-	(void)app_poll_nics(app);
+	mpn_idler_round(&app->idler, app_poll_nics(app));
 	return app->background(NULL);
 }
 
@@ -187,8 +187,8 @@ need_server(struct shell *sh)
 
 	if (app->server != NULL)
 		return 0;
-	app->server = ebd_server_create(
-		&(struct ebd_server_conf){.background = poll_meanwhile, .background_arg = app});
+	app->server = ebd_server_create(&(struct ebd_server_conf){
+		.background = poll_meanwhile, .background_arg = app, .idle = EBD_IDLE_SPIN});
 	if (app->server == NULL)
 		return shell_fail(sh, -errno, "%s", app_reason(-errno));
 	rc = app_serve_nics(app);
