@@ -18,7 +18,8 @@ usage() {
 		  --quick      gcc only, 50 seeds of the simulator, no sanitizers, fuzzers, benchmark
 		  --jobs N     compile with N processes (default: as many as there are cores)
 		  --only PART  lint, gcc, clang, sanitize, fuzz, doc, install, system, demo,
-		               coverage or perf
+		               perf, or coverage, which is left out otherwise: it builds
+		               and tests all once more, without optimisation
 	END
 }
 
@@ -189,7 +190,7 @@ $quick || setup_packages heavy || exit 1
 report_init "$B/log"
 if [ ${#only[@]} -eq 0 ]; then
 	only=(lint gcc install system demo doc)
-	$quick || only=(lint gcc install system demo doc clang sanitize fuzz coverage perf)
+	$quick || only=(lint gcc install system demo doc clang sanitize fuzz perf)
 fi
 for part in "${only[@]}"; do
 	declare -F "part_$part" >/dev/null || {
